@@ -7,14 +7,10 @@ and without the drain in the same minutes. At the end every envelope must have a
 from __future__ import annotations
 
 import argparse
-import http.cookiejar
-import re
 import statistics
 import sys
 import tempfile
 import time
-import urllib.parse
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -26,7 +22,8 @@ from app.store import Store, utc_now
 from benchmarks.goals import Figure, printed
 from benchmarks.queued import lost, queue_envelopes
 from tests.fake_sentry import FakeSentry
-from tests.server_process import Server, WorkerProcess, settings, wait_for
+from tests.person import Person
+from tests.server_process import Server, WorkerProcess, wait_for
 
 QUEUED = 10_000
 ISSUES = 200
@@ -87,7 +84,7 @@ def _paused_service(data: Path, dsn: str) -> Iterator[tuple[Server, Store]]:
 
 def _measure(server: Server, store: Store, fake: FakeSentry, figures: Figures) -> None:
     """Measure one window while the destination is paused, and one while the backlog drains."""
-    person = _Person(server.url)
+    person = _Reader(server.url)
     person.look_for(SETTLED_S)
     paused = person.look_for(WINDOW_S)
     with store.write() as conn:
@@ -112,23 +109,11 @@ def _drained(fake: FakeSentry, figures: Figures, started: float, ended: float) -
     )
 
 
-class _Person:
+class _Reader:
     """A logged-in person who opens one page after the other."""
 
     def __init__(self, url: str) -> None:
-        self._url = url
-        jar = urllib.request.HTTPCookieProcessor(http.cookiejar.CookieJar())
-        self._browser = urllib.request.build_opener(jar)
-        page = self._open("/admin/login")
-        token = re.search(r'name="csrf_token"[^>]*value="([^"]+)"', page)
-        assert token is not None
-        password = settings(Path())["ADMIN_PASSWORD"]
-        form = {"username": "admin", "password": password, "csrf_token": token[1]}
-        self._open("/admin/login", urllib.parse.urlencode(form).encode())
-
-    def _open(self, path: str, data: bytes | None = None) -> str:
-        with self._browser.open(self._url + path, data, timeout=30) as answer:
-            return str(answer.read().decode())
+        self._person = Person(url)
 
     def look_for(
         self, seconds: float, server: Server | None = None, live_ids: dict[str, float] | None = None
@@ -142,7 +127,7 @@ class _Person:
         while time.monotonic() - started < seconds:
             for path in PAGES:
                 before = time.perf_counter()
-                self._open(path)
+                self._person.get(path)
                 times.append((time.perf_counter() - before) * 1000)
             if server is not None and live_ids is not None and time.monotonic() >= next_error:
                 next_error += BETWEEN_LIVE_S

@@ -6,19 +6,15 @@ person opens each page again and again, in turns with requests to the bare handl
 
 from __future__ import annotations
 
-import re
 import statistics
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import urlencode
-
-import urllib3
 
 from benchmarks.bare import BareServer
 from benchmarks.goals import Figure, run_alone
 from benchmarks.service import Service, cpu_s, send
-from tests.server_process import settings
+from tests.person import Person
 
 EVENTS, BARE_REQUESTS, PAGE_REQUESTS, ROUNDS = 1000, 2000, 60, 3
 GOALS = {"issue list": (10, 6), "issue page": (20, 12), "event page": (12, 8)}
@@ -29,7 +25,7 @@ def measure() -> Iterator[Figure]:
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         bare, service = BareServer(Path(folder)), Service(Path(folder), filled=EVENTS)
         try:
-            person, paths = _Person(service.server.url), _paths(service)
+            person, paths = Person(service.server.url), _paths(service)
             rounds = [_round(bare, service, person, paths) for _ in range(1 + ROUNDS)][1:]
         finally:
             service.stop()
@@ -51,7 +47,7 @@ def _paths(service: Service) -> dict[str, str]:
 
 
 def _round(
-    bare: BareServer, service: Service, person: _Person, paths: dict[str, str]
+    bare: BareServer, service: Service, person: Person, paths: dict[str, str]
 ) -> dict[str, float]:
     """Return the CPU milliseconds of a bare request and of each page."""
     before = cpu_s(bare.processes()[1:])
@@ -64,48 +60,6 @@ def _round(
             person.get(path)
         costs[page] = (cpu_s(workers) - before) / PAGE_REQUESTS * 1000
     return costs
-
-
-class _Person:
-    """Somebody who is logged in and opens pages."""
-
-    def __init__(self, url: str) -> None:
-        self._url, self._http = url, urllib3.PoolManager(retries=False)
-        # By hand, since a cookie jar keeps secure cookies from plain HTTP.
-        self._cookies: dict[str, str] = {}
-        token = re.search(r'name="csrf_token"[^>]*value="([^"]+)"', self.get("/admin/login"))
-        assert token is not None
-        password = settings(Path())["ADMIN_PASSWORD"]
-        form = {"username": "admin", "password": password, "csrf_token": token[1]}
-        kind = "application/x-www-form-urlencoded"
-        self._send("POST", "/admin/login", 303, urlencode(form), {"Content-Type": kind})
-
-    def get(self, path: str) -> str:
-        """Return the text of a page."""
-        return self._send("GET", path, 200)
-
-    def _send(
-        self,
-        method: str,
-        path: str,
-        status: int,
-        body: str = "",
-        headers: dict[str, str] | None = None,
-    ) -> str:
-        cookies = "; ".join(f"{name}={value}" for name, value in self._cookies.items())
-        answer = self._http.request(
-            method,
-            self._url + path,
-            body=body or None,
-            headers={"Cookie": cookies, **(headers or {})},
-            redirect=False,
-            timeout=60,
-        )
-        assert answer.status == status, (path, answer.status)
-        for cookie in answer.headers.getlist("Set-Cookie"):
-            name, _, value = cookie.partition(";")[0].partition("=")
-            self._cookies[name] = value
-        return answer.data.decode()
 
 
 if __name__ == "__main__":

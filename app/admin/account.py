@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-from functools import cache
-from zoneinfo import available_timezones
 
 from flask import abort, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -20,6 +18,7 @@ from app.admin.filters import plural
 from app.admin.model_form import ModelForm
 from app.admin.session import theme_cookie
 from app.admin.users import password_field
+from app.inputs.time_zones import EXPECTED, read_time_zone, time_zones
 from app.web import access
 from app.web.current import current_accounts, current_logins, current_store
 
@@ -55,11 +54,12 @@ def show_account() -> ResponseReturnValue:
         zone, theme = (form.time_zone.data or "").strip(), request.form.get("theme", "auto")
         if theme not in THEMES:
             abort(400, description="there is no such theme")
-        if not zone or zone in _zones():
-            _choose(zone or None, theme)
+        known = read_time_zone(zone)
+        if known or not zone:
+            _choose(known, theme)
             flash("Saved.", "note")
             return theme_cookie(redirect(url_for("admin.show_account"), 303), theme)
-        form.blame("time_zone", "The name of a time zone is expected, such as Europe/Berlin.")
+        form.blame("time_zone", EXPECTED)
     return _page(form, OwnPasswordForm(formdata=None))
 
 
@@ -76,7 +76,7 @@ def change_own_password() -> ResponseReturnValue:
             flash("The password is changed. Other sessions have ended.", "note")
             return redirect(url_for("admin.show_account"), 303)
         except UserError as error:
-            form.blame("password", f"{str(error)[:1].upper()}{str(error)[1:]}.")
+            form.blame("password", str(error))
     choices = ChoiceForm(formdata=None, data={"time_zone": current_user.time_zone or ""})
     return _page(choices, form)
 
@@ -121,12 +121,7 @@ def _page(form: ChoiceForm, password: OwnPasswordForm) -> ResponseReturnValue:
         form=form,
         password=password,
         sessions=sessions,
-        zones=sorted(_zones()),
+        zones=time_zones(),
         is_configured=accounts.is_configured(name),
     )
     return page, 422 if form.errors or password.errors else 200
-
-
-@cache
-def _zones() -> frozenset[str]:
-    return frozenset(available_timezones()) | {"UTC"}

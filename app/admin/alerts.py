@@ -12,7 +12,7 @@ from flask_wtf import FlaskForm
 
 from app.admin import bp
 from app.admin.filter_bar import row_number
-from app.admin.filters import plural
+from app.admin.filters import plural, sentence
 from app.alerts import queries
 from app.alerts.channels.stored import list_channels
 from app.alerts.errors import AlertError
@@ -47,7 +47,7 @@ class AlertForm(FlaskForm):  # type: ignore[misc]  # Flask-WTF has no types
             for name, text in error.errors.items():
                 name = self.aliases.get(name, name.removeprefix("filters."))
                 field = self[name] if name in self else self["name"]
-                field.errors = [*field.errors, f"{text[:1].upper()}{text[1:]}."]
+                field.errors = [*field.errors, sentence(text)]
 
 
 @bp.get("/alerts")

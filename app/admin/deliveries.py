@@ -30,6 +30,7 @@ from app.delivery.ledger import (
     page_of_deliveries,
 )
 from app.delivery.upstreams import WORDS, held_up_by, next_try, next_try_at, reach
+from app.events.contents import contents_of
 from app.events.states import WAITING
 from app.events.trail import Hop, delivery_hops, why_not_sent
 from app.store import utc_now
@@ -134,9 +135,11 @@ def show_delivery(envelope_id: int) -> ResponseReturnValue:
         names = project_names(conn)
         known = confirmation_of_row(conn, row, destination) if row.title else None
         actions = list_actions(conn, envelope_id=envelope_id, limit=PAGE_SIZE)
+        contents = contents_of(conn, envelope_id)
     return render_template(
         "delivery.html",
         delivery=found,
+        contents=contents,
         actions=actions,
         projects=names,
         row=row,

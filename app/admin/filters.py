@@ -147,6 +147,12 @@ def plural(count: int, one: str, many: str | None = None) -> str:
     return f"{count:,} {one if count == 1 else many or one + 's'}"
 
 
+def sentence(text: str) -> str:
+    """Return a message as a sentence: with a capital letter and a period."""
+    text = str(text)
+    return f"{text[:1].upper()}{text[1:]}{'' if text.endswith(('.', '?', '!')) else '.'}"
+
+
 def percent(share: float) -> str:
     """Return a share of 1 as ``37%``; ``<1%`` for a share that would round to 0%."""
     return "<1%" if 0 < share < 0.005 else f"{share:.0%}"
@@ -204,6 +210,7 @@ def _utc(moment: datetime) -> datetime:
 
 
 FILTERS: dict[str, Callable[..., Any]] = {
+    "sentence": sentence,
     "ago": ago,
     "absolute": absolute,
     "came_late": came_late,

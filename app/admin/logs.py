@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import NamedTuple
 from urllib.parse import urlencode
 
-from flask import Response, render_template, request, stream_with_context, url_for
+from flask import Response, abort, render_template, request, stream_with_context, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy import Connection
 
@@ -15,14 +15,12 @@ from app.admin import bp
 from app.admin.event_view import EventView
 from app.admin.filter_bar import ListChoice, read_choice
 from app.admin.header import header_from
+from app.admin.log_lines import ShownLine, shown_lines, whole_line
 from app.admin.query_line import QueryLine, read_line, without_old
 from app.admin.query_menu import groups_of, query_menu
 from app.admin.range_bar import range_bar, with_period
 from app.search.errors import QueryError
-from app.search.grammar import Query, parse, with_term
-from app.signals.logs.document import text_of
-from app.signals.logs.filtering import LogFilter, lines_around, read_place, write_place
-from app.signals.logs.line import Line
+from app.signals.logs.filtering import LogFilter, find_line, lines_around, read_place, write_place
 from app.signals.logs.recent import recent_facts
 from app.signals.logs.searching import Lines
 from app.signals.logs.transfer import written_lines
@@ -32,22 +30,8 @@ from app.web.current import current_store
 
 PAGE_SIZE = 100
 DEFAULT_PERIOD = "day"
-# Of a value in the table of attributes; a click on it searches for the whole value.
-MAX_SHOWN = 500
-MAX_QUERY_VALUE = 200
 # How many lines the page of an event shows; links lead to the others.
-SHOWN_BESIDE = 20
-
-
-class Attribute(NamedTuple):
-    """An attribute as its line shows it.
-
-    :param address: of the lines that have the same value; empty if it is too long.
-    """
-
-    name: str
-    text: str
-    address: str
+SHOWN_BESIDE, BYTES_BESIDE = 20, 90_000
 
 
 @bp.get("/logs")
@@ -68,7 +52,7 @@ def list_of_logs() -> ResponseReturnValue:
     return render_template(
         "logs.html",
         header=lambda: header,
-        lines=found.lines,
+        lines=shown_lines(found.lines, choice.values),
         choice=choice,
         line=line,
         path=request.path,
@@ -79,7 +63,28 @@ def list_of_logs() -> ResponseReturnValue:
         is_first=before is None,
         older=_older(choice, found),
         searched_back_to=found.searched_back_to,
-        attributes_of=lambda shown: attributes_of(shown, choice.values),
+    )
+
+
+@bp.get("/logs/<place>")
+@access.views
+def show_log_line(place: str) -> ResponseReturnValue:
+    """Show all that is stored of one line.
+
+    :raise 404: there is no such line.
+    """
+    key = read_place(place)
+    with current_store().read() as conn:
+        header = header_from(conn)
+        line = None if key is None else find_line(conn, key)
+    if line is None:
+        abort(404)
+    return render_template(
+        "log_line.html",
+        header=lambda: header,
+        shown=whole_line(line),
+        projects=header.projects,
+        around=_minute_before(line.project_id, line.at),
     )
 
 
@@ -107,44 +112,27 @@ class LogsBeside(NamedTuple):
     :param of_minute: the parameters of the list of the minute before.
     """
 
-    lines: list[Line]
+    lines: list[ShownLine]
     are_of_trace: bool
     of_trace: dict[str, str]
     of_minute: dict[str, str]
-
-    def attributes_of(self, line: Line) -> list[Attribute]:
-        """Return the attributes of a line."""
-        return attributes_of(line, {"period": "all"})
 
 
 def logs_beside(conn: Connection, view: EventView) -> LogsBeside:
     """Return the newest lines of the trace of an event; without any, those of the minute before."""
     row = view.stored.row
     lines = lines_around(conn, row.project_id, view.trace_id, row.timestamp, SHOWN_BESIDE)
-    start, end = row.timestamp - timedelta(minutes=1), row.timestamp + timedelta(seconds=1)
-    minute = {"project": str(row.project_id), "start": start.isoformat(), "end": end.isoformat()}
+    minute = _minute_before(row.project_id, row.timestamp)
     trace = {"query": f"trace:{view.trace_id}", "period": "all"} if view.trace_id else {}
     are_of_trace = bool(lines) and lines[0].trace_id == view.trace_id is not None
-    return LogsBeside(lines, are_of_trace, trace, minute)
+    shown = shown_lines(lines, {"period": "all"}, BYTES_BESIDE)
+    return LogsBeside(shown, are_of_trace, trace, minute)
 
 
-def attributes_of(line: Line, values: dict[str, str]) -> list[Attribute]:
-    """Return the attributes of a line, with links to the lines that have the same values.
-
-    :param values: the parameters of the list's address.
-    """
-    query = parse(values.get("query", ""))
-    return [
-        Attribute(name, text[:MAX_SHOWN], _address(values, query, name, text))
-        for name, text in ((name, text_of(value)) for name, value in line.attributes.items())
-    ]
-
-
-def _address(values: dict[str, str], query: Query, name: str, text: str) -> str:
-    if not text or len(name) + len(text) > MAX_QUERY_VALUE:
-        return ""
-    added = str(with_term(query, f"tags[{name}]", text))
-    return f"{url_for('admin.list_of_logs')}?{urlencode(values | {'query': added})}"
+def _minute_before(project_id: int, at: datetime) -> dict[str, str]:
+    """Return the parameters of the list of the minute before a moment."""
+    start, end = at - timedelta(minutes=1), at + timedelta(seconds=1)
+    return {"project": str(project_id), "start": start.isoformat(), "end": end.isoformat()}
 
 
 def _read() -> tuple[ListChoice[LogFilter], QueryLine]:

@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from wtforms import IntegerField, PasswordField, RadioField, SelectChoice, StringField
 from wtforms.validators import InputRequired, Length, NumberRange, Optional
 
+from app.admin.filters import sentence
 from app.inputs import Control, controls_of
 
 
@@ -21,9 +22,9 @@ class ModelForm(FlaskForm):  # type: ignore[misc]  # Flask-WTF has no types
         return {name: None if value == "" else value for name, value in given.items()}
 
     def blame(self, field: str | None, message: str) -> None:
-        """Show an error at its field, or at the first field if the form does not have it."""
+        """Show an error as a sentence at its field, or at the first field of the form."""
         shown = self[field] if field in self else next(iter(self))
-        shown.errors = (*shown.errors, message)
+        shown.errors = (*shown.errors, sentence(message))
 
 
 def form_of(model: type[BaseModel], *names: str, required: tuple[str, ...] = ()) -> type[ModelForm]:

@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from flask import flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, and_, select
 
 from app.admin import bp
 from app.admin.filter_bar import row_number
 from app.admin.last_project import look_at, named_project
 from app.admin.lookups import project_names
 from app.admin.monitor_form import MonitorForm, NewMonitorForm
-from app.admin.run_bars import BAD, SHOWN, kind_of, run_bars, took, words_of
+from app.admin.run_bars import SHOWN, kind_of, run_bars, took, words_of
+from app.admin.run_errors import ENDED_BADLY, errors_of, failed_run, time_of
 from app.alerts import monitor_alerts
-from app.events.tables import events
-from app.inputs import InputError, period_range
+from app.inputs import InputError
 from app.monitors import changes, queries
 from app.monitors.recording import REASONS, left_out
-from app.monitors.settings import MonitorError, MonitorSettings, read_slug
-from app.projects import find_project
-from app.search.events import search_events
+from app.monitors.settings import MonitorSettings
+from app.projects.tables import project_keys, projects
 from app.store import utc_now
 from app.web import access
 from app.web.current import current_config, current_store
@@ -45,7 +45,7 @@ def list_of_monitors() -> ResponseReturnValue:
         ids = [one.id for monitor in rows for one in monitor.environments]
         latest = queries.latest_runs(conn, ids, SHOWN)
         lost = left_out(conn, names if project_id is None else [project_id])
-        key = None if rows else _key(conn, project_id or min(names, default=1))
+        key = None if rows else _name_and_key(conn, project_id or min(names, default=1))[1]
     return render_template(
         "monitors.html",
         monitors=rows,
@@ -74,12 +74,9 @@ def show_monitor(project_id: int, slug: str) -> ResponseReturnValue:
         ids = [one.id for one in monitor.environments]
         runs = queries.runs_of(conn, ids, before=before, limit=PAGE_SIZE + 1)
         latest = queries.latest_runs(conn, ids, SHOWN)
-        failed = next((run for run in runs if run.status in BAD and run.trace_id), None)
-        context = {
-            "errors": _errors(conn, project_id, failed) if failed is not None else [],
-            "projects": project_names(conn),
-            "url": _url(project_id, slug, _key(conn, project_id)),
-        }
+        failed, longest = failed_run(runs), timedelta(minutes=monitor.max_runtime)
+        errors = errors_of(conn, project_id, monitor.slug, failed, longest) if failed else []
+        project, key = _name_and_key(conn, project_id)
     look_at(project_id)
     form = MonitorForm.filled(monitor)
     if form.validate_on_submit() and _change(form, project_id, slug, form.fields()):
@@ -97,7 +94,11 @@ def show_monitor(project_id: int, slug: str) -> ResponseReturnValue:
         kind_of=kind_of,
         words_of=words_of,
         took=took,
-        **context,
+        time_of=lambda run: time_of(run, longest),
+        ended_badly=ENDED_BADLY,
+        errors=errors,
+        project=project,
+        url=_url(project_id, monitor.slug, key),
     )
     return page, 422 if form.errors else 200
 
@@ -147,7 +148,6 @@ def _add(form: NewMonitorForm) -> Row[Any] | None:
     settings = MonitorSettings.model_validate(form.fields())
     project_id, slug = form.project.data, form.slug.data
     try:
-        _check_slug(slug)
         with current_store().write() as conn:
             return changes.add_monitor(
                 conn, project_id, slug, settings, current_user.username, utc_now()
@@ -155,11 +155,6 @@ def _add(form: NewMonitorForm) -> Row[Any] | None:
     except InputError as error:
         form.blame((error.field or "slug").removesuffix("_id"), str(error))
         return None
-
-
-def _check_slug(slug: str) -> None:
-    if read_slug(slug) != slug:
-        raise MonitorError("small letters, digits, - and _ are expected", "slug")
 
 
 def _change(form: MonitorForm | None, project_id: int, slug: str, given: dict[str, Any]) -> bool:
@@ -174,20 +169,12 @@ def _change(form: MonitorForm | None, project_id: int, slug: str, given: dict[st
     return True
 
 
-def _errors(conn: Connection, project_id: int, run: Row[Any]) -> list[Row[Any]]:
-    """Return the newest errors of the trace of a run."""
-    everything = period_range("all", utc_now())
-    found = search_events(
-        conn, (), everything, limit=3, project_id=project_id, exactly={"trace": run.trace_id}
-    )
-    columns = events.c
-    query = select(columns.event_id, columns.title, columns.level, columns.timestamp)
-    return list(conn.execute(query.where(columns.id.in_(found.ids)).order_by(columns.id.desc())))
-
-
-def _key(conn: Connection, project_id: int) -> str | None:
-    keys = find_project(conn, project_id).keys
-    return keys[-1] if keys else None
+def _name_and_key(conn: Connection, project_id: int) -> tuple[str, str | None]:
+    """Return the name of a project, and the newest of its valid keys if there is one."""
+    of_it = project_keys.c.project_id == projects.c.id, project_keys.c.revoked_at.is_(None)
+    query = select(projects.c.name, project_keys.c.public_key).outerjoin(project_keys, and_(*of_it))
+    newest = query.where(projects.c.id == project_id).order_by(project_keys.c.id.desc()).limit(1)
+    return tuple(conn.execute(newest).first() or ("a project", None))
 
 
 def _url(project_id: int, slug: str, key: str | None) -> str:

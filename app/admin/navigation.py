@@ -62,7 +62,7 @@ _ISSUES = (
 )
 _EVENTS = (
     Page("Events", "list_of_events", ("show_event",), _BOTH),
-    Page("Logs", "list_of_logs", (), _BOTH),
+    Page("Logs", "list_of_logs", ("show_log_line",), _BOTH),
 )
 _INSIGHTS = (
     Page("Performance", "performance", ("show_trace",), _BOTH),

@@ -69,7 +69,7 @@ def new_project() -> ResponseReturnValue:
             made = register_project(current_store(), current_config(), form.values())
             return redirect(url_for("admin.set_up_project", project_id=made), 303)
         except ProjectError as error:
-            _tell(form, error)
+            form.blame(error.field, str(error))
     _explain_days(form)
     return render_template("project_new.html", form=form), 422 if form.errors else 200
 
@@ -90,7 +90,7 @@ def show_project(project_id: int) -> ResponseReturnValue:
             flash("Saved.")
             return redirect(url_for("admin.show_project", project_id=project_id), 303)
         except ProjectError as error:
-            _tell(form, error)
+            form.blame(error.field, str(error))
     return _page(details, form, UpstreamForm(formdata=None))
 
 
@@ -105,7 +105,7 @@ def set_upstream(project_id: int) -> ResponseReturnValue:
             flash("Saved. What comes from now on is sent on.")
             return redirect(url_for("admin.show_project", project_id=project_id), 303)
         except ProjectError as error:
-            _tell(form, error)
+            form.blame(error.field, str(error))
     return _page(details, SettingsForm(formdata=None, obj=details.project), form)
 
 
@@ -123,7 +123,7 @@ def set_upstream_api(project_id: int) -> ResponseReturnValue:
             flash("Saved.")
             return redirect(url_for("admin.show_project", project_id=project_id), 303)
         except ProjectError as error:
-            _tell(form, error)
+            form.blame(error.field, str(error))
     settings = SettingsForm(formdata=None, obj=details.project)
     return _page(details, settings, UpstreamForm(formdata=None), form)
 
@@ -258,8 +258,3 @@ def _explain_days(form: ModelForm) -> None:
     days = current_config().RETENTION_DAYS
     usual = f"{days} days" if days else "any number of them"
     form.retention_days.description = f"0 for no limit. Empty for RETENTION_DAYS: {usual}."
-
-
-def _tell(form: ModelForm, error: ProjectError) -> None:
-    text = str(error)
-    form.blame(error.field, f"{text[:1].upper()}{text[1:]}.")

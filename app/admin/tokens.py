@@ -115,5 +115,5 @@ def _made(form: TokenForm) -> str | None:
             expires_at=utc_now() + timedelta(days=int(form.days.data)) if form.days.data else None,
         )
     except TokenError as error:
-        form.blame(error.field, f"{str(error)[:1].upper()}{str(error)[1:]}.")
+        form.blame(error.field, str(error))
         return None

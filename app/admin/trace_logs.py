@@ -6,12 +6,12 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection
 
-from app.admin.logs import Attribute, attributes_of
+from app.admin.log_lines import ShownLine, shown_lines
 from app.signals.logs.line import Line
 from app.signals.logs.of_trace import MAX_READ, count_by_span, lines_of_span
 
-# Of one span.
-SHOWN = 50
+# Of one span: lines, and bytes of their HTML.
+SHOWN, MAX_BYTES = 50, 200_000
 
 
 class LogsOfTrace(NamedTuple):
@@ -22,7 +22,7 @@ class LogsOfTrace(NamedTuple):
     """
 
     by_span: dict[str | None, int]
-    lines: list[Line]
+    lines: list[ShownLine]
 
     @property
     def total(self) -> int:
@@ -34,10 +34,6 @@ class LogsOfTrace(NamedTuple):
         """Whether only the newest lines were counted."""
         return self.total >= MAX_READ
 
-    def attributes_of(self, line: Line) -> list[Attribute]:
-        """Return the attributes of a line."""
-        return attributes_of(line, {"period": "all"})
-
 
 def logs_of(conn: Connection, trace_id: str, span_id: str | None) -> LogsOfTrace:
     """Return the logs of a trace, with the lines of a span if one is given."""
@@ -45,4 +41,4 @@ def logs_of(conn: Connection, trace_id: str, span_id: str | None) -> LogsOfTrace
     lines: list[Line] = []
     if span_id is not None and span_id in by_span:
         lines = lines_of_span(conn, trace_id, span_id, SHOWN)
-    return LogsOfTrace(by_span, lines)
+    return LogsOfTrace(by_span, shown_lines(lines, {"period": "all"}, MAX_BYTES))

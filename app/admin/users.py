@@ -69,7 +69,7 @@ def list_of_users() -> ResponseReturnValue:
             flash(f"{name} may log in now, as {form.role.data}.", "note")
             return redirect(url_for("admin.list_of_users"), 303)
         except UserError as error:
-            form.blame(error.field, f"{str(error)[:1].upper()}{str(error)[1:]}.")
+            form.blame(error.field, str(error))
     with current_store().read() as conn:
         people = accounts.list_users(conn)
     page = render_template("users.html", people=people, form=form, roles=SUMMARIES)
@@ -110,7 +110,7 @@ def set_user_password() -> ResponseReturnValue:
             flash("The password is set, and the sessions of the old one have ended.", "note")
             return redirect(url_for("admin.show_user", name=person.username), 303)
         except UserError as error:
-            form.blame("password", f"{str(error)[:1].upper()}{str(error)[1:]}.")
+            form.blame("password", str(error))
     return _page(person, form)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 from sqlalchemy import Connection, Row, select, update
@@ -39,13 +40,13 @@ def dispatch_monitor_alerts(store: Store, now: datetime) -> int:
             return 0
     with store.write() as conn:
         fails, ends = _due(conn, now)
-        channels = list_channels(conn) if fails or ends else []
+        sender = _Sender(conn, now)
         for rule, state in fails[:MAX_AT_ONCE]:
-            _raise(conn, rule, _failure(rule, state), state.id, channels, now)
+            sender.add(rule, _failure(rule, state), state.id)
             row = {"rule_id": rule.id, "state_id": state.id, "at": now, "is_open": True}
             conn.execute(upsert(conn, noticed_monitors, at=replaced, is_open=replaced), row)
         for rule, state in ends[:MAX_AT_ONCE]:
-            _raise(conn, rule, _end(rule, state), state.id, channels, now)
+            sender.add(rule, _end(rule, state), state.id)
             _close(conn, rule, state)
     return min(len(fails), MAX_AT_ONCE) + min(len(ends), MAX_AT_ONCE)
 
@@ -57,12 +58,11 @@ def delete_monitor(conn: Connection, row: Row[Any], now: datetime) -> None:
     told = columns.state_id.in_(its), columns.is_open.is_(True)
     named = conn.execute(select(noticed_monitors).where(*told)).all()
     states = states_by_id(conn, [one.state_id for one in named])
-    channels = list_channels(conn) if named else []
+    sender = _Sender(conn, now)
     for rule in watches(conn) if named else ():
         for one in named:
             if (rule.id, rule.project_id) == (one.rule_id, row.project_id):
-                draft = _end(rule, states[one.state_id], "was deleted")
-                _raise(conn, rule, draft, one.state_id, channels, now)
+                sender.add(rule, _end(rule, states[one.state_id], "was deleted"), one.state_id)
     changes.remove_monitor(conn, row)
 
 
@@ -133,18 +133,26 @@ def _end(rule: Watch, state: Row[Any], verb: str = "") -> Draft:
     return Draft(RESOLVED, title, text, project_id=state.project_id)
 
 
-def _raise(
-    conn: Connection,
-    rule: Watch,
-    draft: Draft,
-    state_id: int,
-    channels: Iterable[Channel],
-    now: datetime,
-) -> None:
-    instance = conn.scalar(select(facts.c.value).where(facts.c.name == "instance_id"))
-    incident = f"devenviro-{str(instance)[:12]}-monitor-{state_id}"
-    draft = Draft(**vars(draft) | {"incident": incident})
-    add_notification(conn, draft, chosen(channels, rule.channel_ids), now, rule_id=rule.id)
+class _Sender:
+    """Adds notifications in a transaction, which read the channels and the instance once."""
+
+    def __init__(self, conn: Connection, now: datetime) -> None:
+        self.conn, self.now = conn, now
+
+    @cached_property
+    def channels(self) -> list[Channel]:
+        return list_channels(self.conn)
+
+    @cached_property
+    def instance(self) -> str:
+        value = select(facts.c.value).where(facts.c.name == "instance_id")
+        return str(self.conn.scalar(value))[:12]
+
+    def add(self, rule: Watch, draft: Draft, state_id: int) -> None:
+        incident = f"devenviro-{self.instance}-monitor-{state_id}"
+        draft = Draft(**vars(draft) | {"incident": incident})
+        to = chosen(self.channels, rule.channel_ids)
+        add_notification(self.conn, draft, to, self.now, rule_id=rule.id)
 
 
 def _close(conn: Connection, rule: Watch, state: Row[Any]) -> None:

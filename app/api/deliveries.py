@@ -29,6 +29,7 @@ from app.delivery.ledger import (
     page_of_deliveries,
 )
 from app.delivery.upstreams import next_try_at, probe_at, reach
+from app.events.contents import MAX_ITEMS, contents_of
 from app.inputs import RowNumber
 from app.store import utc_now
 from app.web import access
@@ -90,6 +91,23 @@ class Delivery(ApiModel):
     size_bytes: int
     upstream_id: str | None
     destination: str | None
+
+
+class EnvelopeItem(ApiModel):
+    """An item of an envelope."""
+
+    type: str
+    name: str = Field(description="What the type is called.")
+    words: str = Field(description="What is in it, as far as it is known here.")
+    content_type: str | None
+    size_bytes: int
+
+
+class DeliveryWithItems(Delivery):
+    """A delivery with what is in its envelope."""
+
+    items: list[EnvelopeItem] = Field(description=f"The first {MAX_ITEMS}.")
+    more_items: int
 
 
 class DeliveryPage(ApiModel):
@@ -229,15 +247,17 @@ def get_delivery_actions(query: ActionQuery) -> DeliveryActions:
 
 
 @route("GET /api/deliveries/<int:envelope_id>", access.reads)
-def get_delivery(envelope_id: int) -> Delivery:
-    """Return a delivery with its newest 200 attempts.
+def get_delivery(envelope_id: int) -> DeliveryWithItems:
+    """Return a delivery with its newest 200 attempts, and what is in its envelope.
 
     :raise 404: no envelope has this id.
     """
     with current_store().read() as conn:
         found = or_404(find_delivery(conn, envelope_id), "no envelope has this id")
-        known = _known(conn)
-    return _delivery(found.row, found.attempts, found.attempt_count, known)
+        known, contents = _known(conn), contents_of(conn, envelope_id)
+    delivery = _delivery(found.row, found.attempts, found.attempt_count, known)
+    items = [EnvelopeItem.of(item) for item in contents.items]
+    return DeliveryWithItems.of(delivery, items=items, more_items=contents.more)
 
 
 def destination_state(destination: Destination, now: datetime, held: Held) -> DestinationState:

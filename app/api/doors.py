@@ -6,7 +6,8 @@ from typing import Any
 
 ENVELOPE, STORE = "/api/{project_id}/envelope/", "/api/{project_id}/store/"
 SECURITY, MINIDUMP = "/api/{project_id}/security/", "/api/{project_id}/minidump/"
-CRON = "/api/{project_id}/cron/{slug}/{key}/"
+CSP, NEL = "/api/{project_id}/csp-report/", "/api/{project_id}/nel/"
+CRON, UNREAL = "/api/{project_id}/cron/{slug}/{key}/", "/api/{project_id}/unreal/{key}/"
 _BYTES = "application/octet-stream"
 _KEY = "The public key of a project, in `X-Sentry-Auth`, `sentry_key` or the DSN of the envelope."
 _ANSWERS = {
@@ -49,6 +50,13 @@ def paths() -> dict[str, dict[str, Any]]:
                 "send_reports", "Keep what a policy of a page blocked", "application/csp-report"
             )
         },
+        CSP: {
+            "post": _door("send_csp_reports", f"The same as {SECURITY}", "application/csp-report")
+        },
+        NEL: {
+            "post": _door("send_network_errors", "Keep network errors", "application/reports+json")
+        },
+        UNREAL: {"post": _unreal()},
         MINIDUMP: {"post": _minidump()},
         CRON: {"get": _cron("check_in"), "post": _cron("post_check_in")},
     }
@@ -64,9 +72,20 @@ def _minidump() -> dict[str, Any]:
     return door
 
 
+def _unreal() -> dict[str, Any]:
+    door = _door("send_unreal_report", "Keep a crash report of Unreal Engine", _BYTES)
+    door["parameters"] += [
+        {"name": name, "in": place, "required": place == "path", "schema": {"type": "string"}}
+        for name, place in (("key", "path"), ("UserID", "query"))
+    ]
+    door["responses"]["200"]["content"] = {"text/plain": {"schema": {"type": "string"}}}
+    return door
+
+
 def _cron(name: str) -> dict[str, Any]:
     door = _door(name, "Keep a check-in of a job", "application/json")
-    texts = [("slug", "path"), ("key", "path"), ("check_in_id", "query"), ("environment", "query")]
+    texts = [("slug", "path"), ("key", "path")]
+    texts += [(name, "query") for name in ("check_in_id", "environment", "release")]
     door["parameters"] += [
         {"name": name, "in": place, "required": place == "path", "schema": {"type": "string"}}
         for name, place in texts

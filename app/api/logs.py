@@ -33,7 +33,7 @@ class LogLine(ApiModel):
     project_id: int
     release: str | None
     environment: str | None
-    cut: str | None = Field(description="What was cut or left out, in words.")
+    cut: str | None = Field(description="What was cut, left out or replaced, in words.")
 
 
 class LogPage(ApiModel):
@@ -60,7 +60,10 @@ class LogExport(LogFilter, Query):
 
 @route("GET /api/logs", access.reads)
 def get_logs(query: LogQuery) -> LogPage:
-    """List lines of logs, newest first."""
+    """List lines of logs, newest first.
+
+    A page has fewer lines than asked for if they take more than 4 MB; `next` goes on.
+    """
     before = None if query.cursor is None else read_place(query.cursor)
     with current_store().read() as conn:
         page = query.page(conn, before=before, limit=query.limit)

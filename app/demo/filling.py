@@ -13,6 +13,7 @@ from sqlalchemy import Connection, bindparam, func, select, update
 
 from app.accounts.tables import users
 from app.delivery.destinations import Destinations
+from app.demo.monitors import add_monitors
 from app.demo.payloads import payload_of
 from app.demo.plan import PREFIX, PROJECTS, Occurrence, Plan, moment_of
 from app.demo.signals import TRACED, envelopes_around
@@ -99,6 +100,10 @@ def make_demo(intake: Intake, plan: Plan, progress: Progress = lambda count: Non
     for occurrences in in_batches(planned[-(len(planned) // TRACED) :], BATCH_SIZE):
         around = [_around(intake, ids, one, moment_of(one, now)) for one in occurrences]
         _store(store, list(chain.from_iterable(around)), remembered)
+    newest = [one for one in planned if one.bug.project == 0][-1:]
+    traces = [payload_of(one, moment_of(one, now))["contexts"]["trace"] for one in newest]
+    with store.write() as conn:
+        add_monitors(conn, ids, next((trace["trace_id"] for trace in traces), None), now)
     _decide(store, list(ids.values()), plan.seed)
     _lose(store, list(ids.values()), now)
 

@@ -76,6 +76,15 @@ def of_word(text: str) -> list[Pattern]:
     return [Pattern(_replacing(re.compile(word, re.IGNORECASE)), _part_of(text))]
 
 
+def of_slug(slug: str, text: str) -> list[Pattern]:
+    """Return the patterns of the slug that a monitor has if its name is an identifier.
+
+    :param text: the identifier.
+    """
+    part = of_email(text)[0].part if "@" in text else _part_of(text)
+    return [of_word(slug)[0]._replace(part=part if part in slug else _part_of(slug))]
+
+
 def of_named_id(text: str) -> list[Pattern]:
     """Return the patterns of an id that is erased where a text names it as the id of a user.
 

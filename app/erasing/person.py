@@ -14,12 +14,15 @@ from collections.abc import Iterable
 from app.erasing import patterns
 from app.erasing.identifier import Identifier, Kind, is_email, is_unmistakable, normal_address
 from app.erasing.patterns import ERASED, Pattern
+from app.protocol.slug import read_slug
 
 # Files that hold texts in compressed form: gzip, zip, zlib.
 _COMPRESSED = re.compile(rb"\x1f\x8b\x08|PK\x03\x04|\x78[\x01\x5e\x9c\xda]|\x28\xb5\x2f\xfd")
 
 # The shortest beginning of an identifier that is erased at the end of a text that was cut.
 _SHORTEST_CUT = 6
+# A shorter slug, such as a-b-de, is found in texts that are not about the person.
+_SHORTEST_SLUG = 8
 
 
 class Person:
@@ -31,7 +34,10 @@ class Person:
 
     def __init__(self, identifier: Identifier, aliases: Iterable[str] = ()) -> None:
         self.identifier = identifier
+        self.slug = _slug_of(identifier)
         self._patterns = _patterns_of(identifier)
+        if self.slug:
+            self._patterns += patterns.of_slug(self.slug, identifier.value)
         for alias in sorted(set(aliases)):
             self._patterns += _patterns_of_alias(alias)
         parts = {pattern.part for pattern in self._patterns}
@@ -84,11 +90,12 @@ class Person:
 
         :param text: from a column that cuts longer texts.
         """
-        value, lower = self.identifier.value.casefold(), text.casefold()
+        lower = text.casefold()
         if self.identifier.is_unmistakable and len(lower) == len(text):
-            for length in range(len(value) - 1, max(_SHORTEST_CUT, len(value) // 3) - 1, -1):
-                if lower.endswith(value[:length]):
-                    return text[:-length] + ERASED
+            for value in filter(None, (self.identifier.value.casefold(), self.slug)):
+                for length in range(len(value) - 1, max(_SHORTEST_CUT, len(value) // 3) - 1, -1):
+                    if lower.endswith(value[:length]):
+                        return text[:-length] + ERASED
         return text
 
     def is_in_text(self, text: str) -> bool:
@@ -108,6 +115,16 @@ class Person:
                 sought, lambda found: b"*" * len(found[0]), content, flags=re.IGNORECASE
             )
         return content
+
+
+def _slug_of(identifier: Identifier) -> str:
+    """Return the slug that a monitor has if its name is the identifier; empty if it says little."""
+    is_ipv4 = identifier.kind is Kind.IP and "." in identifier.value  # Its patterns know dashes.
+    if is_ipv4 or not identifier.is_unmistakable:
+        return ""
+    slug = read_slug(identifier.value)
+    is_other = slug != identifier.value.casefold()
+    return slug if is_other and len(slug) >= _SHORTEST_SLUG else ""
 
 
 def _patterns_of(identifier: Identifier) -> list[Pattern]:

@@ -28,6 +28,7 @@ from app.erasing.columns import IN_TEXTS, STAYS
 from app.erasing.person import ERASED
 from app.erasing.task import CUT_AT, Task
 from app.issues.search_marks import mark_stale
+from app.protocol.slug import read_slug
 from app.store import metadata
 
 PAGE_SIZE = 1000
@@ -44,6 +45,7 @@ _CALLED = {
     "alert_rules": "an alert rule: its name or filter, or who made it",
     "grouping_rules": "a grouping rule: its name or text, or who made it",
 }
+_NO_BRACKETS = str.maketrans("", "", "[]")
 _ACTOR = "a name in the history of what people of this service did"
 
 
@@ -137,39 +139,44 @@ def _change(
         row = conn.execute(select(table).where(*is_row(table, one))).first()
         values = task.in_row(row, tuple(columns)) if row else {}
         if values:
-            _write(conn, table, one, fitting(table, values))
+            _write(conn, table, one, values)
             issue_ids += [one.id] if table.name == "issues" else []
     mark_stale(conn, issue_ids)
 
 
 def _write(conn: Connection, table: Table, row: Any, values: dict[str, Any]) -> None:
     """Write new values. If another row has them already, a number makes them differ."""
-    number = 1
+    number, tried = 1, values
     while True:
         try:
             with conn.begin_nested():
-                conn.execute(update(table).where(*is_row(table, row)).values(values))
+                changed = fitting(table, tried)
+                conn.execute(update(table).where(*is_row(table, row)).values(changed))
             return
         except IntegrityError:
             number += 1
-            numbered = {
-                name: value.replace(ERASED, f"[erased {number}]")
-                for name, value in values.items()
-                if isinstance(value, str)
-            }
-            values = values | fitting(table, numbered)
             if number > 1000:
                 raise
+            tried = {
+                name: value.replace(ERASED, f"[erased {number}]")
+                if isinstance(value, str)
+                else value
+                for name, value in values.items()
+            }
 
 
 def fitting(table: Table, values: dict[str, Any]) -> dict[str, Any]:
-    """Return values within the lengths of their columns: a short address is shorter than ERASED."""
-    return {
-        name: value[: getattr(table.c[name].type, "length", None)]
-        if isinstance(value, str)
-        else value
-        for name, value in values.items()
-    }
+    """Return values within the lengths of their columns: a short address is shorter than ERASED.
+
+    A slug stays one, so that it is found.
+    """
+    found = {}
+    for name, value in values.items():
+        if isinstance(value, str):
+            value = read_slug(value.translate(_NO_BRACKETS)) if name == "slug" else value
+            value = value[: getattr(table.c[name].type, "length", None)]
+        found[name] = value
+    return found
 
 
 def _size(conn: Connection, table: Table) -> int:

@@ -18,7 +18,7 @@ from app.store import Store
 # How long a batch waits for other writers. Nobody waits for an answer, so it may be long.
 WRITE_TIMEOUT_S = 60.0
 # The lengths at which columns cut longer texts. A cut may go through an identifier.
-CUT_AT = frozenset({40, 64, 100, 120, 200, 250, 300, 500, 1000, 2000, 4096})
+CUT_AT = frozenset({40, 50, 64, 100, 120, 200, 250, 300, 500, 1000, 2000, 4096})
 
 
 class Stopped(Exception):

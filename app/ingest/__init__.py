@@ -1,9 +1,10 @@
 """The ingest routes: any program that speaks Sentry's protocol reports here.
 
     door      the routes: check the key, parse the envelope, store it
-    security  the route for browsers, which report violations of a page's policy
+    security  the routes for browsers, which report violations of a page's policy, network errors
     cron      the route for check-ins by curl
     minidump  the route for crash reporters
+    unreal    the route for the crash reporter of Unreal Engine
     body      reads and inflates the request body, within bounds
     quota     429 for a project that exceeds its quota
     answers   errors for clients, and the headers of every answer
@@ -18,7 +19,7 @@ from flask_wtf.csrf import CSRFProtect
 
 bp = Blueprint("ingest", __name__)
 
-from app.ingest import answers, cron, door, minidump, security  # noqa: E402, F401 -- they add themselves to bp
+from app.ingest import answers, cron, door, minidump, security, unreal  # noqa: E402, F401 -- they add themselves to bp
 
 
 def init_app(app: Flask, csrf: CSRFProtect) -> None:

@@ -3,8 +3,10 @@
     /api/<project>/cron/<slug>/<key>/?status=in_progress     → {"id": "…"}
     /api/<project>/cron/<slug>/<key>/?status=ok              ends the run that began last
 
-Also ``check_in_id``, ``environment`` and ``duration`` in seconds. The JSON of a POST may have the
-same fields, and ``monitor_config``. What the query string says takes precedence.
+Also ``check_in_id``, ``environment``, ``release`` and ``duration`` in seconds. The JSON of a POST
+may have the same fields, and ``monitor_config``. What the query string says takes precedence. A
+field that could not be kept as it is given is refused. A schedule that cannot be followed is named
+in the answer and on the page of the monitor, since the check-in itself counts.
 
 Source: https://docs.sentry.io/product/crons/getting-started/http/, 2026-11-28.
 """
@@ -21,13 +23,15 @@ from app.ingest import bp
 from app.ingest.answers import Refusal, preflight
 from app.ingest.body import read_body
 from app.ingest.door import LIMITS, keep, parsed, passed_through, project_of
-from app.monitors.settings import read_slug
+from app.monitors.check_in import MAX_DURATION_S, STATUSES
+from app.monitors.settings import read_config
+from app.monitors.tables import MAX_ENVIRONMENT, MAX_RELEASE
 from app.protocol.envelope import Envelope, Item, parse_json
 from app.protocol.event import parse_event_id
 from app.protocol.lenient import read_number
+from app.protocol.slug import read_slug
 from app.web import access
 
-STATUSES = ("in_progress", "ok", "error")
 FIELDS = ("status", "check_in_id", "environment", "duration", "release", "monitor_config")
 
 
@@ -40,7 +44,8 @@ FIELDS = ("status", "check_in_id", "environment", "duration", "release", "monito
 def take_check_in(project_id: int, slug: str, key: str) -> ResponseReturnValue:
     """Store a check-in.
 
-    :return: 200 ``{"id": …}``, the id of the run, or ``{}`` if the check-in names none.
+    :return: 200 ``{"id": …}``, the id of the run, or ``{}`` if the check-in names none; with
+        ``problem`` if its schedule cannot be followed.
     :raise Refusal: as :func:`app.ingest.door.take_envelope`; 400 if a field is wrong.
     """
     if request.method == "OPTIONS":
@@ -59,7 +64,9 @@ def _take(project_id: int, slug: str, key: str) -> Response:
     g.door_project = known
     payload = _payload(slug)
     keep(Envelope({}, [Item({"type": "check_in"}, payload)]), known, via)
-    return jsonify({"id": payload["check_in_id"]} if "check_in_id" in payload else {})
+    _, problem = read_config(payload.get("monitor_config")) or ({}, None)
+    answer = {"id": payload.get("check_in_id"), "problem": problem}
+    return jsonify({name: text for name, text in answer.items() if text is not None})
 
 
 def _payload(slug: str) -> dict[str, Any]:
@@ -68,23 +75,47 @@ def _payload(slug: str) -> dict[str, Any]:
     :raise Refusal: 400 a field is wrong.
     """
     if not read_slug(slug):
-        raise Refusal(400, "the check-in is malformed", "slug: letters or digits are expected")
+        raise _wrong("slug: letters or digits are expected")
     given = _body() | request.args.to_dict()
     payload = {name: given[name] for name in FIELDS if given.get(name) not in (None, "")}
     payload["monitor_slug"] = slug
     if payload.get("status") not in STATUSES:
-        raise Refusal(400, "the check-in is malformed", f"status: one of {', '.join(STATUSES)}")
+        raise _wrong(f"status: one of {', '.join(STATUSES)}")
     if "duration" in payload:
-        payload["duration"] = read_number(payload["duration"])
-        if payload["duration"] is None or payload["duration"] < 0:
-            raise Refusal(400, "the check-in is malformed", "duration: seconds are expected")
-    if "check_in_id" in payload:
-        payload["check_in_id"] = parse_event_id(payload["check_in_id"])
-        if payload["check_in_id"] is None:
-            raise Refusal(400, "the check-in is malformed", "check_in_id: 32 hex digits")
-    elif payload["status"] == "in_progress":
-        payload["check_in_id"] = uuid.uuid4().hex
+        payload["duration"] = _duration(payload["duration"])
+    for name, longest in (("environment", MAX_ENVIRONMENT), ("release", MAX_RELEASE)):
+        if name in payload and not _is_text(payload[name], longest):
+            raise _wrong(f"{name}: a text of 1 to {longest} characters is expected")
+    if "monitor_config" in payload and not isinstance(payload["monitor_config"], dict):
+        raise _wrong("monitor_config: an object in the JSON of a POST is expected")
+    return _with_id(payload)
+
+
+def _duration(given: object) -> float | int:
+    seconds = read_number(given)
+    if seconds is None or not 0 <= seconds <= MAX_DURATION_S:
+        raise _wrong(f"duration: seconds from 0 to {MAX_DURATION_S:,} are expected")
+    return seconds
+
+
+def _is_text(given: object, longest: int) -> bool:
+    return isinstance(given, str) and 0 < len(given.strip()) <= longest
+
+
+def _with_id(payload: dict[str, Any]) -> dict[str, Any]:
+    """Return a payload with the id of its run. An id of zeros means the run that began last."""
+    given = payload.pop("check_in_id", None)
+    if given is not None and not (isinstance(given, str) and not given.strip("0-")):
+        if (id := parse_event_id(given)) is None:
+            raise _wrong("check_in_id: 32 hexadecimal digits are expected")
+        return payload | {"check_in_id": id}
+    if payload["status"] == "in_progress":
+        return payload | {"check_in_id": uuid.uuid4().hex}
     return payload
+
+
+def _wrong(cause: str) -> Refusal:
+    return Refusal(400, "the check-in is malformed", cause)
 
 
 def _body() -> dict[str, Any]:
@@ -95,5 +126,5 @@ def _body() -> dict[str, Any]:
             return {}  # `curl -d` sends a form, and a job may send its output.
         found = parsed(lambda text: parse_json(text, LIMITS), body)
     if not isinstance(found, dict):
-        raise Refusal(400, "the check-in is malformed", "the body is no JSON object")
+        raise _wrong("the body is no JSON object")
     return found

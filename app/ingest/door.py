@@ -62,7 +62,10 @@ ACCEPT_WAIT_S = 5.0
 RETRY_S = 60.0
 # Items that belong to an event. An envelope with one of them gets an event id if it has none.
 EVENT_BOUND_ITEMS = frozenset(
-    {"event", "transaction", "attachment", "feedback", "user_report", "security", "replay_event"}
+    {
+        *("event", "transaction", "attachment", "feedback", "user_report", "security"),
+        *("replay_event", "unreal_report"),
+    }
 )
 # The main items. An envelope has at most one item of these types.
 MAIN_ITEMS = frozenset({"event", "transaction"})

@@ -1,4 +1,11 @@
-"""The route for browsers. Each reported violation of a page's policy becomes an event."""
+"""The routes for browsers: each violation of a page's policy becomes an event.
+
+Reports of network errors (NEL) are kept and forwarded as items of the type ``nel``. A browser sends
+reports of all kinds to one address, so these routes take the same.
+
+Sources: https://docs.sentry.io/security-legal-pii/security/security-policy-reporting/ and
+https://github.com/getsentry/relay (``endpoints/mod.rs``, ``nel.rs``), 2026-11-28.
+"""
 
 from __future__ import annotations
 
@@ -11,14 +18,16 @@ from app.ingest.body import read_body
 from app.ingest.door import LIMITS, authorized, keep, parsed, passed_through
 from app.protocol.envelope import Envelope, Item, parse_json
 from app.protocol.lenient import read_name
-from app.protocol.security_report import Sender, read_reports
+from app.protocol.security_report import Sender, read_network_errors, read_reports
 from app.web import access
 
 
 @bp.route("/api/<int:project_id>/security/", methods=["POST", "OPTIONS"], strict_slashes=False)
+@bp.route("/api/<int:project_id>/csp-report/", methods=["POST", "OPTIONS"], strict_slashes=False)
+@bp.route("/api/<int:project_id>/nel/", methods=["POST", "OPTIONS"], strict_slashes=False)
 @access.keyed
 def take_reports(project_id: int) -> ResponseReturnValue:
-    """Store reports of policy violations. Reports of other kinds are left out.
+    """Store reports of policy violations and of network errors. Those of other kinds are left out.
 
     :return: 200 ``{"id": …}``, the id of the last event, or ``{}`` if no report became an event.
     :raise Refusal: as :func:`app.ingest.door.take_envelope`.
@@ -35,6 +44,9 @@ def _take(project_id: int) -> Response:
     answer = jsonify({})
     for payload in read_reports(reports, _sender()):
         answer = keep(Envelope({}, [Item({"type": "event"}, payload)]), known, via)
+    if network_errors := read_network_errors(reports):
+        headers = {"type": "nel", "content_type": "application/json"}
+        keep(Envelope({}, [Item({**headers}, report) for report in network_errors]), known, via)
     return answer
 
 

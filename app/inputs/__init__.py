@@ -4,6 +4,7 @@ filters.py   filters of lists
 period.py    ranges of time: a period, or a start and an end
 queries.py   requests that read something, and the pages of lists
 bodies.py    bodies of requests that create or change something
+time_zones.py  names of time zones
 controls.py  the form controls of a page for these fields
 errors.py    errors of a request, with their HTTP status
 

@@ -15,9 +15,15 @@ from sqlalchemy import Connection, Row, delete, func, insert, select
 from app.accounts import audit
 from app.inputs import Conflict
 from app.monitors.recording import MAX_MONITORS, change_expectation
-from app.monitors.settings import MonitorError, MonitorSettings, checked_columns, schedule_of
+from app.monitors.settings import (
+    MonitorError,
+    MonitorSettings,
+    checked_columns,
+    schedule_of,
+)
 from app.monitors.tables import monitors
 from app.projects import projects
+from app.protocol.slug import read_slug
 
 
 def add_monitor(
@@ -30,10 +36,13 @@ def add_monitor(
 ) -> Row[Any]:
     """Store a monitor and return its row. Its first run is expected after its first check-in.
 
+    :param slug: in any spelling (:func:`read_slug`).
     :raise MonitorError: a field is not valid, there is no such project, or it has too many.
     :raise Conflict: the project has a monitor with this slug.
     """
-    columns = monitors.c
+    columns, slug = monitors.c, read_slug(slug)
+    if not slug:
+        raise MonitorError("letters or digits are expected", "slug")
     known = select(projects.c.id).where(
         projects.c.id == project_id, projects.c.deleted_at.is_(None)
     )

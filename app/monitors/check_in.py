@@ -7,11 +7,12 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from app.monitors.machine import CheckIn
-from app.monitors.settings import read_config, read_slug
+from app.monitors.settings import read_config
 from app.monitors.tables import MAX_ENVIRONMENT, MAX_RELEASE
 from app.protocol.envelope import Envelope
 from app.protocol.event import parse_event_id
 from app.protocol.lenient import read_dict, read_hex, read_name, read_number
+from app.protocol.slug import read_slug
 
 STATUSES = ("in_progress", "ok", "error")
 DEFAULT_ENVIRONMENT = "production"

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Row, or_, select
 
-from app.monitors.machine import advance
+from app.monitors.machine import Outage, advance, expect_from
 from app.monitors.settings import expectation_of
 from app.monitors.states import read_state, write_state
 from app.monitors.tables import monitor_states, monitors
-from app.monitors.watch import NOTED_EVERY, last_look, look
+from app.monitors.watch import is_note_due, look
+from app.projects.tables import projects
 from app.store import Store
 
 # States of one transaction. Most change only a row or two.
@@ -40,10 +43,7 @@ def evaluate(
 
 
 def _needs_look(conn: Connection, now: datetime, until: datetime) -> bool:
-    if conn.execute(select(monitors.c.id).limit(1)).first() is None:
-        return False
-    last = last_look(conn)
-    if last is None or now - last >= NOTED_EVERY:
+    if is_note_due(conn, now):
         return True
     due = select(monitor_states.c.id).where(monitor_states.c.due_at < until).limit(1)
     return conn.execute(due).first() is not None
@@ -55,8 +55,25 @@ def _evaluate_batch(conn: Connection, now: datetime, until: datetime) -> int:
     due = select(monitor_states).where(columns.due_at < until).order_by(columns.due_at)
     rows = conn.execute(due.limit(BATCH_SIZE)).all()
     for row in rows:
-        monitor = conn.execute(select(monitors).where(monitors.c.id == row.monitor_id)).one()
-        wanted, state = expectation_of(monitor), read_state(conn, row)
-        changed = advance(state, wanted, until, outages)
-        write_state(conn, row.id, state, wanted, changed)
+        pass_time(conn, row, until, outages)
     return len(rows)
+
+
+def pass_time(conn: Connection, row: Row[Any], until: datetime, outages: Sequence[Outage]) -> None:
+    """Let time pass for a monitor in an environment.
+
+    An archived project takes no check-ins. So nothing is expected of its monitors, after it is
+    restored only from the next check-in on.
+
+    :param row: of ``monitor_states``.
+    """
+    closed = or_(projects.c.archived_at.is_not(None), projects.c.deleted_at.is_not(None))
+    query = select(monitors, closed.label("is_closed"))
+    query = query.join(projects, projects.c.id == monitors.c.project_id)
+    monitor = conn.execute(query.where(monitors.c.id == row.monitor_id)).one()
+    wanted, state = expectation_of(monitor), read_state(conn, row)
+    if monitor.is_closed:
+        wanted = replace(wanted, is_paused=True)
+        expect_from(state, wanted, until)
+    changed = advance(state, wanted, until, outages)
+    write_state(conn, row.id, state, wanted, changed)

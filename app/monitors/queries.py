@@ -13,6 +13,7 @@ from app.monitors.machine import FAILING, is_late
 from app.monitors.schedule import Schedule
 from app.monitors.settings import schedule_of
 from app.monitors.tables import check_ins, monitor_states, monitors
+from app.protocol.slug import read_slug
 
 # The most states of one query: SQLite joins at most 500 queries.
 MAX_STATES = 400
@@ -110,10 +111,13 @@ def find_monitor(conn: Connection, project_id: int, slug: str, now: datetime) ->
 
 
 def find_row(conn: Connection, project_id: int, slug: str) -> Row[Any] | None:
-    """Return the row of a monitor."""
+    """Return the row of a monitor.
+
+    :param slug: in any spelling, as check-ins may have it.
+    """
     columns = monitors.c
-    query = select(monitors).where(columns.project_id == project_id, columns.slug == slug)
-    return conn.execute(query).first()
+    named = columns.project_id == project_id, columns.slug == read_slug(slug)
+    return conn.execute(select(monitors).where(*named)).first()
 
 
 def with_states(conn: Connection, rows: Sequence[Row[Any]], now: datetime) -> list[Monitor]:

@@ -13,9 +13,11 @@ import calendar
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from functools import lru_cache
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo
 
 from cronsim import CronSim, CronSimError
+
+from app.inputs.time_zones import EXPECTED, read_time_zone
 
 MAX_CRONTAB = 200
 # Ten thousand minutes are a week; no job runs less often than once in ten years.
@@ -39,6 +41,7 @@ _NICKNAMES = {
     "@midnight": "0 0 * * *",
     "@hourly": "0 * * * *",
 }
+NEVER_DUE = "this crontab is never due: there is no such day in its months"
 _SOME_DAY = datetime(2024, 1, 1, tzinfo=UTC)
 
 
@@ -84,8 +87,15 @@ class Schedule:
 
     @property
     def zone(self) -> tzinfo:
-        """The time zone."""
+        """The time zone; UTC if this machine does not know it (:attr:`problem`)."""
         return _zone(self.timezone)
+
+    @property
+    def problem(self) -> str | None:
+        """Why it cannot be followed as it was meant."""
+        if read_time_zone(self.timezone) is None:
+            return f"this machine does not know the time zone {self.timezone}, UTC is used instead"
+        return None
 
     def __str__(self) -> str:
         if self.type == "interval":
@@ -94,19 +104,29 @@ class Schedule:
         return f"{self.value} ({self.timezone})"
 
 
-def checked_schedule(type: str, value: object, unit: str | None, timezone: str) -> Schedule:
+def checked_zone(timezone: object) -> str:
+    """Return the name of a time zone as the IANA database spells it.
+
+    :raise ScheduleError: there is no such time zone.
+    """
+    zone = read_time_zone(timezone)
+    if zone is None:
+        raise ScheduleError(EXPECTED, "timezone")
+    return zone
+
+
+def checked_schedule(type: str, value: object, unit: str | None, timezone: object) -> Schedule:
     """Return a schedule that can be followed.
 
     :raise ScheduleError: it cannot.
     """
-    if timezone not in _names():
-        raise ScheduleError("there is no such time zone", "timezone")
+    zone = checked_zone(timezone)
     if type == "interval":
-        return Schedule(type, str(_checked_count(value, unit)), unit, timezone)
+        return Schedule(type, str(_checked_count(value, unit)), unit, zone)
     if type != "crontab":
         raise ScheduleError("crontab or interval is expected")
     text = " ".join(value.split()) if isinstance(value, str) and len(value) <= MAX_CRONTAB else ""
-    schedule = Schedule(type, text, None, timezone)
+    schedule = Schedule(type, text, None, zone)
     _check_crontab(schedule)
     return schedule
 
@@ -128,9 +148,23 @@ def _check_crontab(schedule: Schedule) -> None:
     try:
         schedule.next_after(_SOME_DAY)
     except CronSimError as error:
+        if _is_never_due(schedule, error):
+            raise ScheduleError(NEVER_DUE) from error
         raise ScheduleError(f"this is no crontab: {str(error).lower()}") from error
     except (ValueError, RuntimeError, StopIteration, OverflowError, AssertionError) as error:
-        raise ScheduleError("this crontab never runs") from error
+        raise ScheduleError(NEVER_DUE) from error
+
+
+def _is_never_due(schedule: Schedule, error: CronSimError) -> bool:
+    """Return whether the only fault of a crontab is that none of its months has such a day."""
+    if "day-of-month" not in str(error):
+        return False
+    minute, hour, day, _, weekday = schedule.crontab.split()
+    try:
+        CronSim(f"{minute} {hour} {day} * {weekday}", _SOME_DAY)
+    except CronSimError:
+        return False
+    return True
 
 
 def _crontab_after(crontab: str, moment: datetime, zone: tzinfo) -> datetime:
@@ -153,10 +187,5 @@ def _interval_after(count: int, unit: str, moment: datetime, zone: tzinfo) -> da
 
 @lru_cache(64)
 def _zone(name: str) -> tzinfo:
-    # CronSim takes a shorter way for this object.
-    return UTC if name == "UTC" else ZoneInfo(name)
-
-
-@lru_cache(1)
-def _names() -> frozenset[str]:
-    return frozenset(available_timezones()) | {"UTC"}
+    # CronSim takes a shorter way for UTC. A backup may come from a machine that knows more names.
+    return UTC if name == "UTC" or read_time_zone(name) is None else ZoneInfo(name)

@@ -5,8 +5,6 @@ Source: https://develop.sentry.dev/sdk/telemetry/check-ins/, 2026-11-28.
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Annotated, Any, Literal
@@ -16,10 +14,11 @@ from sqlalchemy import Row
 
 from app.inputs import Body, Control, InputError
 from app.monitors.machine import Expectation
-from app.monitors.schedule import Schedule, ScheduleError, checked_schedule
-from app.monitors.tables import MAX_NAME, MAX_SLUG
+from app.monitors.schedule import Schedule, ScheduleError, checked_schedule, checked_zone
+from app.monitors.tables import MAX_NAME
 from app.protocol.event import clean_text
-from app.protocol.lenient import read_dict, read_int, read_text
+from app.protocol.lenient import read_dict, read_int
+from app.protocol.slug import MAX_SLUG
 
 # The bounds and defaults of Sentry: four weeks in minutes, and 720 runs.
 MAX_MINUTES = 40_320
@@ -44,7 +43,11 @@ _BOUNDS = {
 Unit = Literal["minute", "hour", "day", "week", "month", "year"]
 Slug = Annotated[
     str,
-    Field(min_length=1, max_length=MAX_SLUG, pattern=r"^[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?$"),
+    Field(
+        min_length=1,
+        max_length=200,
+        description=f"Stored as at most {MAX_SLUG} small letters, digits, - and _.",
+    ),
     Control("Slug", placeholder="nightly-report", help="What check-ins name it by."),
 ]
 Name = Annotated[str, Field(max_length=MAX_NAME), Control("Name", help="Empty: the slug.")]
@@ -101,13 +104,6 @@ class NamedMonitor(MonitorSettings):
     slug: Slug
 
 
-def read_slug(value: object) -> str:
-    """Return a slug as Sentry makes it; empty if nothing is left."""
-    text = unicodedata.normalize("NFKD", (read_text(value) or "")[:500])
-    plain = text.encode("ascii", "ignore").decode().lower()
-    return re.sub(r"[^a-z0-9_-]+", "-", plain).strip("-")[:MAX_SLUG].strip("-")
-
-
 def read_config(given: object) -> tuple[dict[str, Any], str | None] | None:
     """Return the columns that ``monitor_config`` of a check-in sets, and what is wrong in it.
 
@@ -124,8 +120,6 @@ def read_config(given: object) -> tuple[dict[str, Any], str | None] | None:
     schedule = read_dict(config.get("schedule"))
     zone = config.get("timezone") or "UTC"
     try:
-        if not isinstance(zone, str):
-            raise ScheduleError("a time zone is a text", "timezone")
         unit = schedule.get("unit")
         kind, text_unit = schedule.get("type"), unit if isinstance(unit, str) else None
         found = checked_schedule(str(kind)[:20], schedule.get("value"), text_unit, zone)
@@ -156,9 +150,7 @@ def checked_columns(values: Mapping[str, Any]) -> dict[str, Any]:
     wanted, zone = values.get("schedule"), values["timezone"]
     try:
         if wanted is None:
-            # Checks the zone.
-            checked_schedule("interval", 1, "day", zone)
-            return columns | columns_of(None)
+            return columns | columns_of(None) | {"timezone": checked_zone(zone)}
         found = checked_schedule(wanted["type"], wanted["value"], wanted.get("unit"), zone)
     except ScheduleError as error:
         raise MonitorError(str(error), error.field) from error

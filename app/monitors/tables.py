@@ -15,9 +15,9 @@ from sqlalchemy import (
     false,
 )
 
+from app.protocol.slug import MAX_SLUG
 from app.store import RowId, UtcDateTime, metadata, partial_index
 
-MAX_SLUG = 50
 MAX_NAME = 200
 MAX_ENVIRONMENT = 64
 MAX_RELEASE = 250
@@ -112,7 +112,7 @@ monitor_losses = Table(
     Column("last_at", UtcDateTime, nullable=False),
 )
 
-# One row: when the worker last looked at the monitors.
+# One row: when a process last noted that it is there, and looks or waits for the lease.
 monitor_watch = Table(
     "monitor_watch",
     metadata,

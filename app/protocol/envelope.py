@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -196,6 +197,25 @@ def parse_envelope(body: bytes | bytearray, limits: Limits | None = None) -> Env
         position = next_position
         envelope.items.append(Item(headers, _decoded(headers, payload, limits)))
     return envelope
+
+
+def read_items(body: bytes) -> Iterator[tuple[dict[str, Any], bytes]]:
+    """Yield headers and payload of each item of an envelope, one at a time and not decoded.
+
+    :raise EnvelopeError: as :func:`parse_envelope`; the items before were yielded.
+    """
+    _, position = _read_headers(body, 0, "the envelope's headers", None)
+    number = 0
+    while position < len(body):
+        end = _line_end(body, position)
+        if end - position < 64 and not body[position:end].strip():
+            position = end + 1
+            continue
+        number += 1
+        headers, position = _read_headers(body, position, f"the headers of item {number}", None)
+        end, following = _payload_end(body, position, headers)
+        yield headers, body[position:end]
+        position = following
 
 
 def parse_headers(body: bytes | bytearray, limits: Limits | None = None) -> dict[str, Any]:

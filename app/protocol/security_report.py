@@ -15,6 +15,7 @@ RFC 7469; the members by https://github.com/getsentry/relay (``security_report.r
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -23,6 +24,8 @@ from app.protocol.lenient import read_dict, read_int, read_list, read_name
 
 # The maximum for one request. A browser collects reports for about a minute.
 MAX_REPORTS = 50
+# As many items as Sentry takes in one envelope.
+MAX_NETWORK_ERRORS = 100
 MAX_TEXT = 1000
 _SELF = ("", "self", "'self'")
 # A browser sends these words for blocked content without a URL.
@@ -67,6 +70,17 @@ def read_reports(body: Any, sender: Sender) -> list[dict[str, Any]]:
     """
     events = (_event_of(report, sender) for report in _reports_in(body))
     return [event for event in events if event is not None]
+
+
+def read_network_errors(body: Any) -> list[dict[str, Any]]:
+    """Return the reports of network errors, as they are.
+
+    :param body: the JSON of the request.
+    Source: https://www.w3.org/TR/network-error-logging/#network-error-reports, 2026-11-28.
+    """
+    reports = body if isinstance(body, list) else [body]
+    found = (one for one in reports if read_dict(one).get("type") == "network-error")
+    return list(islice(found, MAX_NETWORK_ERRORS))
 
 
 def _reports_in(body: Any) -> Iterator[dict[str, Any]]:

@@ -121,6 +121,8 @@ def key_of(term: Term) -> str:
 def _ways(term: Term) -> Iterator[Way]:
     for value in term.values:
         if term.key == "has":
+            if value.has_wildcard:
+                raise QueryError("the name of a key or tag is expected, without *", term.at)
             yield (Match(tokens.has(_key_named(value.text))),)
         elif term.key in FIELDS:
             yield _words(term, value, FIELDS[term.key])

@@ -28,6 +28,7 @@ from app.search.keys import (
     TIMES,
     closest_key,
     known_key,
+    needs_brackets,
     problem_of,
 )
 
@@ -319,7 +320,7 @@ def _canonical(key: str) -> str:
     """Return the key of a term; ``tags[…]`` stays only around the names of keys."""
     if key.startswith("tags[") and key.endswith("]"):
         name = key[5:-1]
-        return f"tags[{name}]" if known_key(name) else name
+        return f"tags[{name}]" if needs_brackets(name) else name
     return known_key(key) or key
 
 

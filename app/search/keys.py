@@ -19,6 +19,8 @@ EVENT_KEYS = (
     *("message", "url", "trace", "sdk.name", "has"),
 )
 KEYS = (*ISSUE_KEYS, *EVENT_KEYS)
+# Facts of lines of logs that no key looks for. A tag of such a name is written in brackets.
+LINE_FIELDS = ("timestamp", "time", "body", "severity", "trace_id", "span_id", "project_id")
 # A query may have several terms of these keys; a new term of another key replaces the old one.
 REPEATED = ("", "is", "has")
 NUMBERS = ("timesSeen", "users")
@@ -46,6 +48,11 @@ _DAY = re.compile(r"\d{4}-\d\d-\d\d")
 def known_key(name: str) -> str | None:
     """Return a key as this service writes it, in any case; ``None`` for the name of a tag."""
     return _BY_LOWER.get(name.lower())
+
+
+def needs_brackets(name: str) -> bool:
+    """Return whether a query writes the name of a tag in brackets, since it has a meaning."""
+    return known_key(name) is not None or name.lower() in LINE_FIELDS
 
 
 def closest_key(name: str) -> str | None:

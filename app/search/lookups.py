@@ -6,6 +6,7 @@ from sqlalchemy import Connection, func, select
 
 from app.search import tokens
 from app.search.clauses import Match, Resolve, Way
+from app.search.errors import QueryError
 from app.search.grammar import Term, Value
 from app.search.projects import project_ids
 from app.stats.tables import releases
@@ -39,7 +40,9 @@ def _is_latest(value: Value) -> bool:
 
 def _of_releases(conn: Connection, term: Term) -> tuple[Way, ...]:
     others = [value for value in term.values if not _is_latest(value)]
-    ways = [_release(value.text) for value in others if not value.has_wildcard]
+    if any(value.has_wildcard for value in others):
+        raise QueryError("latest and a release with * cannot stand in one list", term.at)
+    ways = [_release(value.text) for value in others]
     newest = select(func.max(releases.c.id)).where(releases.c.has_events)
     newest = newest.group_by(releases.c.project_id)
     query = select(releases.c.project_id, releases.c.version).where(releases.c.id.in_(newest))

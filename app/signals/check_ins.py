@@ -12,6 +12,7 @@ from app.events.tables import envelopes
 from app.monitors.check_in import Sent, read_check_ins
 from app.monitors.evaluation import evaluate
 from app.monitors.recording import record
+from app.monitors.watch import keep_watch
 from app.signals.kind import Signal, Stored
 from app.signals.state import read_up_to
 from app.store import Store, utc_now
@@ -39,6 +40,10 @@ class MonitorTask(RestingTask):
     """Finds runs of monitors that were missed or take too long."""
 
     name = "monitors"
+
+    def wait_for_lease(self) -> None:
+        """Note that this process is there: it takes check-ins, and looks as soon as it may."""
+        keep_watch(self.store, utc_now())
 
     def work_in_batches(self, goes_on: Callable[[], bool]) -> None:
         """Let time pass for the monitors that are due."""

@@ -22,6 +22,7 @@ ITEM_TYPES = frozenset(
         "event",
         "feedback",
         "log",
+        "nel",
         "metric_buckets",
         "profile",
         "profile_chunk",
@@ -36,6 +37,7 @@ ITEM_TYPES = frozenset(
         "statsd",
         "trace_metric",
         "transaction",
+        "unreal_report",
         "user_report",
     }
 )

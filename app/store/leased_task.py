@@ -39,6 +39,9 @@ class LeasedTask:
         """Do the work that is due."""
         raise NotImplementedError
 
+    def wait_for_lease(self) -> None:
+        """Do what a process does in each round in which another one holds the lease: nothing."""
+
     def start(self) -> None:
         """Start the thread."""
         self._thread.start()
@@ -71,6 +74,7 @@ class LeasedTask:
         with recording():
             try:
                 if not self._is_holder():
+                    self.wait_for_lease()
                     return False
                 self.work()
             except StoreError as error:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
+from html import unescape
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from app.protocol.envelope import Envelope, Item
+from app.signals.logs.line import Line
+from app.signals.logs.signal import write_lines
 from app.store import utc_now
 from tests.admin.hostile import insert
 from tests.admin.test_query_completion import completed
@@ -51,3 +56,97 @@ def test_empty_list_leads_to_a_project_and_attributes_are_completed(
     assert completed(admin_client, "!lev", list="logs") == ["!level:"]
     assert completed(admin_client, "odd", list="logs") == ["tags[odd name]:"]
     assert completed(admin_client, "level:w", list="logs") == ["level:warning"]
+
+
+HOSTILE = '<&"\U0001f600'
+
+
+def hostile_lines(count: int) -> list[Line]:
+    """Return lines with all that is stored of them, in the characters that take most as HTML."""
+    now = utc_now()
+    return [
+        Line(
+            1,
+            now - timedelta(seconds=number),
+            "info",
+            HOSTILE * 2500,
+            {f"{HOSTILE}{n:03}": "&\U0001f600" * 96 for n in range(100)},
+            release="<" * 250,
+            environment="&" * 64,
+            trace_id=TRACE,
+            span_id="b" * 16,
+            cut="c" * 200,
+        )
+        for number in range(count)
+    ]
+
+
+def test_page_of_hostile_lines_is_bounded_and_leads_to_each_whole_line(
+    app: Flask, admin_client: FlaskClient
+) -> None:
+    parts = parts_of(app)
+    with parts.store.write() as conn:
+        write_lines(conn, hostile_lines(130))
+    seen, path = list[str](), "/admin/logs?period=all"
+    while path:
+        answer = admin_client.get(path)
+        assert len(answer.data) <= 500_000
+        seen += re.findall(r'<li id="log-(\d+)"', answer.text)
+        older = re.search(r'<a href="([^"]+)" rel="next"', answer.text)
+        path = unescape(older[1]) if older else ""
+    assert len(seen) == len(set(seen)) == 130
+    whole = re.search(r'href="(/admin/logs/\d+-\d+)">The whole line, with \d+ more', answer.text)
+    page = admin_client.get(whole[1])
+    assert unescape(page.text).count(HOSTILE * 2500) == 1
+    assert len(re.findall(r'<tr><th scope="row">&lt;&amp;', page.text)) == 100
+    assert len(page.data) <= 500_000
+
+
+def test_pages_beside_an_error_and_a_span_share_the_bound(
+    app: Flask, admin_client: FlaskClient
+) -> None:
+    transaction = {
+        "type": "transaction",
+        "contexts": {"trace": {"trace_id": TRACE, "span_id": "b" * 16}},
+        "start_timestamp": (utc_now() - timedelta(seconds=1)).timestamp(),
+        "timestamp": utc_now().timestamp(),
+    }
+    item = Item({"type": "transaction"}, transaction)
+    parts_of(app).intake.accept(Envelope({"event_id": "c" * 32}, [item]), project_id=1, timeout_s=5)
+    send(parts_of(app), entry())
+    with parts_of(app).store.write() as conn:
+        write_lines(conn, hostile_lines(60))
+    event_id = insert(app, {"message": "declined", "contexts": {"trace": {"trace_id": TRACE}}})
+    assert len(admin_client.get(f"/admin/events/{event_id}").data) <= 200_000
+    of_span = admin_client.get(f"/admin/traces/{TRACE}?span={'b' * 16}")
+    assert "log-lines" in of_span.text and len(of_span.data) <= 300_000
+
+
+def test_page_of_ordinary_lines_has_all_of_them(app: Flask, admin_client: FlaskClient) -> None:
+    attributes = {f"shop.attribute.{n}": f"a value of {n} words" for n in range(14)}
+    entries = (entry(f"order {n} paid", attributes=attributes) for n in range(100))
+    send(parts_of(app), *entries)
+    page = admin_client.get("/admin/logs?period=all").text
+    assert page.count("This line alone") == 100 and "The whole line" not in page
+    assert page.count("query=shop.attribute.13") == 100
+
+
+@pytest.mark.parametrize("place", ["1-1", "x", "1-99999999999999999999", "9" * 16 + "-1"])
+def test_line_that_is_not_stored_is_not_found(admin_client: FlaskClient, place: str) -> None:
+    assert admin_client.get(f"/admin/logs/{place}").status_code == 404
+
+
+def test_page_of_the_api_is_bounded_by_bytes_and_loses_no_line(
+    app: Flask, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.signals.logs.searching.MAX_BYTES", 30_000)
+    entries = (entry(f"{n} {'w' * 9_000}", utc_now() - timedelta(seconds=n)) for n in range(10))
+    send(parts_of(app), *entries)
+    found, path, sizes = list[str](), "/api/logs?limit=1000", list[int]()
+    while path:
+        page = client.get(path).json
+        found += [line["body"].split()[0] for line in page["logs"]]
+        sizes.append(len(page["logs"]))
+        path = page["next"] and f"/api/logs?limit=1000&cursor={page['next']}"
+    assert found == [str(n) for n in range(10)] and sizes == [3, 3, 3, 1]
+    assert len(client.get("/api/logs/export").text.splitlines()) == 10

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import html
+import re
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+import sentry_sdk
 import time_machine
 from flask import Flask
 from flask.testing import FlaskClient
@@ -20,6 +23,7 @@ from tests.issues.payloads import calls
 from tests.monitors.steps import CONFIG, check_in, key_of, monitor_of, send, watch
 from tests.monitors.test_recording import NIGHT, pretend_watched
 from tests.questions import questions
+from tests.traces.steps import program
 
 pytestmark = pytest.mark.one_database
 
@@ -84,6 +88,31 @@ def test_error_of_a_failed_run_is_linked(app: Flask, admin_client: FlaskClient) 
     assert f'href="/admin/traces/{TRACE}"' in page
 
 
+def test_error_that_names_its_monitor_or_check_in_is_linked_without_a_trace(
+    app: Flask, admin_client: FlaskClient
+) -> None:
+    """As Sentry's documentation says: the context ``monitor``, set before the job runs."""
+    now = datetime.now(UTC)
+    with time_machine.travel(now - timedelta(hours=3), tick=False) as clock, program(app, 1):
+        sentry_sdk.capture_message("of another job")
+        sentry_sdk.set_context("monitor", {"slug": "Nightly!"})
+        sentry_sdk.capture_message("too early")
+        clock.shift(timedelta(hours=2))
+        sentry_sdk.capture_message("during the run")
+        send(app, check_in(status="error", check_in_id="c" * 32, duration=60))
+        sentry_sdk.set_context("monitor", {"id": "c" * 32})
+        clock.shift(timedelta(minutes=30))
+        sentry_sdk.capture_message("with the id of the run")
+    make_searchable(parts_of(app).store)
+    page = admin_client.get(PAGE).text
+    section = page.partition("Errors of the failed run")[2].partition("</section>")[0]
+    assert "during the run" in section and "with the id of the run" in section
+    assert "too early" not in section and "of another job" not in section
+    link = re.search(r'href="([^"]*monitor.slug[^"]*)"', page.replace("%3A", ":"))
+    found = admin_client.get(html.unescape(link[1])).text
+    assert "during the run" in found and "too early" not in found
+
+
 def test_runs_of_an_outage_of_ours_are_said_so(
     app: Flask, client: FlaskClient, login: Login
 ) -> None:
@@ -107,9 +136,12 @@ def test_person_makes_changes_pauses_and_deletes_a_monitor(
     twice = post(admin_client, "/admin/monitors/new", slug="nightly", project="1", **FORM)
     assert twice.status_code == 422 and "has a monitor with this slug" in twice.text
     wrong = post(admin_client, PAGE, **{**FORM, "schedule": "99 * * * *"})
-    assert wrong.status_code == 422 and "this is no crontab" in wrong.text
+    assert wrong.status_code == 422 and "This is no crontab" in wrong.text
     wrong = post(admin_client, PAGE, **{**FORM, "timezone": "Mars/Base"})
-    assert wrong.status_code == 422 and "there is no such time zone" in wrong.text
+    assert (
+        wrong.status_code == 422
+        and "The name of a time zone is expected, such as Europe/Berlin or UTC." in wrong.text
+    )
     assert post(admin_client, PAGE, **{**FORM, "schedule": "@daily"}).status_code == 303
     assert monitor_of(client)["schedule"]["value"] == "@daily"
     for do, status, managed in (
@@ -124,10 +156,26 @@ def test_person_makes_changes_pauses_and_deletes_a_monitor(
     assert admin_client.get(PAGE).status_code == 404
 
 
-@pytest.mark.parametrize("slug", ["", "Nightly Report", "../etc", "x" * 51, "-a-"])
+@pytest.mark.parametrize("slug", ["", "../", "x" * 201])
 def test_slug_of_a_form_is_checked(admin_client: FlaskClient, slug: str) -> None:
     answer = post(admin_client, "/admin/monitors/new", slug=slug, project="1", **FORM)
     assert answer.status_code == 422
+
+
+def test_slug_of_forms_and_addresses_is_read_as_that_of_a_check_in(
+    admin_client: FlaskClient,
+) -> None:
+    made = post(admin_client, "/admin/monitors/new", slug="Nightly!", project="1", **FORM)
+    assert (made.status_code, made.location) == (303, PAGE)
+    path = "/admin/monitors/1/NIGHTLY%20"
+    assert "/cron/nightly/" in admin_client.get(path).text
+    for place, fields in (
+        (path, FORM),
+        (f"{path}/change", {"do": "pause"}),
+        (f"{path}/delete", {}),
+    ):
+        assert post(admin_client, place, **fields).status_code == 303
+    assert admin_client.get(PAGE).status_code == 404
 
 
 def test_left_out_check_ins_are_said(
@@ -158,7 +206,11 @@ def test_pages_ask_a_bounded_number_of_questions(app: Flask, admin_client: Flask
     create_project(parts_of(app).store, "Shop")
     send(app, *[check_in(f"job-{n}", environment=f"e{n % 3}") for n in range(60)])
     send(app, *[check_in("job-0", environment=f"e{n}") for n in range(19)])
-    send(app, *[check_in("job-0", "error", contexts={"trace": {"trace_id": TRACE}})])
+    failed = check_in("job-0", "error", check_in_id="d" * 32, duration=5)
+    send(app, failed | {"contexts": {"trace": {"trace_id": TRACE}}})
+    named = {"contexts": {"monitor": {"slug": "job-0"}}}
+    store_events(app, calls("report", value="no rows") | named)
+    make_searchable(parts_of(app).store)
     for path in ("/admin/monitors", "/admin/monitors/1/job-0"):
         with questions() as asked:
             page = admin_client.get(path)

@@ -194,7 +194,7 @@ def test_time_zone_and_theme_are_kept_with_the_user(app: Flask) -> None:
     here = logged_in(app, "ada")
     wrong = post(here, "/admin/account", time_zone="Berlin", theme="dark")
     assert (wrong[0], "such as Europe/Berlin" in wrong[1]) == (422, True)
-    assert post(here, "/admin/account", time_zone="Europe/Berlin", theme="dark")[0] == 303
+    assert post(here, "/admin/account", time_zone="europe/berlin", theme="dark")[0] == 303
     there = logged_in(app, "ada").get("/admin/").text
     assert 'data-time-zone="Europe/Berlin"' in there and 'data-theme="dark"' in there
 

@@ -58,7 +58,7 @@ def test_trying_shows_before_and_after_and_keeps_nothing(
 def test_fault_is_shown_at_its_place(app: Flask, admin_client: FlaskClient, do: str) -> None:
     page = send(admin_client, PATH, kind="ignore", text="type: x", name="", do=do)
     assert page.status_code == 422
-    assert "at character 6: expected a pattern" in page.text
+    assert "At character 6: expected a pattern" in page.text
     assert rules(app) == []
 
 

@@ -78,8 +78,14 @@ def test_doors_name_what_a_used_up_quota_and_a_full_store_answer(
 
         monkeypatch.setattr("app.intake.Intake.accept", refuse)
         report = {"csp-report": {"effective-directive": "img-src", "blocked-uri": "inline"}}
-        bodies = {"store": {"message": "x"}, "security": report, "{key}": {"status": "ok"}}
-        body = bodies.get(path.split("/")[-2])
+        bodies = {
+            "store": {"message": "x"},
+            "security": report,
+            "csp-report": report,
+            "nel": [{"type": "network-error"}],
+            "cron/{slug}/{key}": {"status": "ok"},
+        }
+        body = next((body for end, body in bodies.items() if path.endswith(f"/{end}/")), None)
         text = b'{}\n{"type":"event"}\n{"message":"x"}\n'
         text = b"MDMP".ljust(32, b"\0") if "minidump" in path else text
         key = {"X-Sentry-Auth": f"Sentry sentry_key={own_key(client)}"}

@@ -20,9 +20,12 @@ from app.projects import create_project
 from app.protocol.envelope import parse_envelope
 from app.protocol.packing import unpack
 from app.store import Store
+from tests.clients.known_stream import STREAM
+from tests.person import Person
 from tests.relay_parser import errors_of
 from tests.server_process import Server, serving
 
+pytest.register_assert_rewrite("tests.clients.finding")
 HERE = Path(__file__).parent
 PROGRAMS = HERE / "programs"
 BIN = HERE / "node_modules" / ".bin"
@@ -131,6 +134,20 @@ def program(server: Server, store: Store) -> Iterator[Program]:
     program = Program(server, store, project.id, listed[project.id])
     yield program
     assert [errors for event in program.payloads() if (errors := errors_of(event))] == []
+
+
+@pytest.fixture(scope="session")
+def person(server: Server) -> Person:
+    """Somebody who is logged in, once, since hashing a password is slow."""
+    return Person(server.url)
+
+
+@pytest.fixture
+def stream_file(tmp_path: Path) -> Path:
+    """The known stream in a file, for programs."""
+    file = tmp_path / "stream.json"
+    file.write_text(json.dumps(STREAM))
+    return file
 
 
 @pytest.fixture

@@ -16,6 +16,9 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.browser.conftest import ARGUMENTS, CHROMIUM
 from tests.clients.conftest import BIN, PROGRAMS, Program
+from tests.clients.finding import assert_everything_is_found
+from tests.clients.known_stream import STREAM
+from tests.person import Person
 from tests.server_process import wait_for
 
 pytestmark = pytest.mark.usefixtures("needs_npm")
@@ -146,3 +149,20 @@ def test_browser_with_a_wrong_key_reads_its_403(shop: Shop, program: Program) ->
     # A network error would have none: the page was allowed to read the answer.
     assert shop.page.evaluate("() => told") == 403
     assert program.kinds() == set() and set(shop.statuses) == {403}
+
+
+@pytest.mark.parametrize("lifecycle", ["static", "stream"])
+def test_known_stream_of_the_browser_is_on_every_page(
+    shop: Shop, program: Program, person: Person, lifecycle: str
+) -> None:
+    options = {"traceLifecycle": lifecycle, "tracesSampleRate": 1, "enableLogs": True}
+    # By default this SDK puts all spans directly below the first.
+    options["parentSpanIsAlwaysRootSpan"] = False
+    shop.start(program.dsn, **options)
+    played = shop.page.evaluate("stream => play(Sentry, stream)", STREAM)
+    shop.flush()
+    is_streamed = lifecycle == "stream"
+    assert_everything_is_found(
+        program, person, played, is_streamed=is_streamed, has_check_ins=False
+    )
+    assert set(shop.statuses) == {200} and shop.failed == []

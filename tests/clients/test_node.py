@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.clients.conftest import PROGRAMS, Program
+from tests.clients.finding import assert_everything_is_found
+from tests.person import Person
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 pytestmark = pytest.mark.usefixtures("needs_npm")
@@ -63,3 +66,14 @@ def test_node_with_a_wrong_key_is_told_403_and_nothing_is_kept(
     seen = report(run_client, program.wrong_dsn)
     assert set(seen["statuses"]) == program.other_statuses() == {403}
     assert program.kinds() == set()
+
+
+@pytest.mark.parametrize("lifecycle", ["static", "stream"])
+def test_known_stream_of_node_is_on_every_page(
+    run_client: Run, program: Program, person: Person, stream_file: Path, lifecycle: str
+) -> None:
+    done = run_client("node", PROGRAMS / "stream.mjs", program.dsn, lifecycle, stream_file)
+    played = json.loads(done.stdout.splitlines()[-1])
+    assert played["flushed"]
+    is_streamed = lifecycle == "stream"
+    assert_everything_is_found(program, person, played, is_streamed=is_streamed, has_check_ins=True)

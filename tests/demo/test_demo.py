@@ -11,6 +11,7 @@ from flask.testing import FlaskClient, FlaskCliRunner
 from sqlalchemy import func, select
 
 from app.alerts.issue_alerts import dispatch_issue_alerts
+from app.alerts.monitor_alerts import dispatch_monitor_alerts
 from app.alerts.rules.changes import ensure_presets
 from app.alerts.tables import notices
 from app.demo.filling import demo_projects, make_demo, remove_demo
@@ -86,6 +87,31 @@ def test_newest_errors_have_a_trace_and_logs(
     trace = admin_client.get(f"/api/traces/{lines[0]['trace_id']}").json
     assert len(trace["transactions"]) == 2 and len(trace["spans"]) > 5
     assert [event["project_id"] for event in trace["events"]] == [lines[0]["project_id"]]
+
+
+@pytest.mark.one_database
+def test_monitors_of_a_demo_show_every_state_and_alert_nobody(
+    app: Flask, client: FlaskClient, admin_client: FlaskClient, demo: list[int]
+) -> None:
+    found = client.get("/api/monitors").json["monitors"]
+    assert {one["slug"]: one["status"] for one in found} == {
+        "nightly-report": "ok",
+        "import-orders": "error",
+        "send-invoices": "late",
+        "sync-inventory": "ok",
+        "backup-database": "missed",
+        "clear-carts": "paused",
+        "rotate-keys": "waiting",
+    }
+    path = f"/api/monitors/import-orders/checkins?project_id={demo[0]}&limit=100"
+    runs = client.get(path).json["checkins"]
+    assert [run["status"] for run in runs[:3]] == ["error", "error", "ok"]
+    assert sum(run["status"] == "missed" for run in runs) == 1
+    settle(app)
+    page = admin_client.get(f"/admin/monitors/{demo[0]}/import-orders").text
+    assert "Errors of the failed run" in page
+    ensure_presets(parts_of(app).store)
+    assert dispatch_monitor_alerts(parts_of(app).store, utc_now()) == 0
 
 
 def test_removed_demo_leaves_nothing(app: Flask, client: FlaskClient, demo: list[int]) -> None:

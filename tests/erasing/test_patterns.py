@@ -45,6 +45,10 @@ NUMBER, WORD = ("user_id", "42"), ("user_id", "auth0|5f7c8ec7c33c")
         (NUMBER, "/users/42/orders/42 uid%3D42", "/users/[erased]/orders/42 uid%3D[erased]"),
         (NUMBER, "42 items, user_id=421, user_id=42.5, order_id=42, /users/42-x", None),
         (WORD, "of auth0|5F7C8EC7C33C, auth0%7C5f7c8ec7c33c", "of [erased], [erased]"),
+        (EMAIL, "job report-Ann-Shop-example ann-shop-example", "job report-[erased] [erased]"),
+        (EMAIL, "joann-shop-example ann-shop-examples", None),
+        (IP6, "monitor 2001-db8-1 missed", "monitor [erased] missed"),
+        (WORD, "auth0-5f7c8ec7c33c_2", "[erased]_2"),
         (WORD, "auth0|5f7c8ec7c33ca xauth0|5f7c8ec7c33c", None),
     ],
 )

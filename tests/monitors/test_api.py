@@ -84,8 +84,8 @@ def test_deleted_monitor_comes_back_with_its_next_check_in(app: Flask, client: F
 @pytest.mark.parametrize(
     ("fields", "field"),
     [
-        ({"slug": "Nightly Report"}, "slug"),
-        ({"slug": "x" * 51}, "slug"),
+        ({"slug": "!"}, "slug"),
+        ({"slug": "x" * 201}, "slug"),
         ({"schedule": {"type": "crontab", "value": "99 * * * *"}}, "schedule"),
         ({"schedule": {"type": "interval", "value": 5}}, "schedule"),
         ({"schedule": {"type": "never", "value": 5}}, "schedule.type"),
@@ -105,6 +105,15 @@ def test_wrong_field_is_named(client: FlaskClient, fields: dict, field: str) -> 
         client.post("/api/monitors", json={"project_id": 1, "slug": "nightly"})
         answer = client.patch(PATH, json=fields)
         assert [error["field"] for error in answer.json["errors"]] == [field]
+
+
+@pytest.mark.one_database
+def test_time_zone_is_answered_as_its_database_spells_it(app: Flask, client: FlaskClient) -> None:
+    body = {"project_id": 1, "slug": "nightly", "timezone": "europe/berlin"}
+    assert client.post("/api/monitors", json=body).json["timezone"] == "Europe/Berlin"
+    assert client.patch(PATH, json={"timezone": "utc"}).json["timezone"] == "UTC"
+    send(app, check_in("other", monitor_config=CONFIG | {"timezone": "asia/KOLKATA"}))
+    assert monitor_of(client, "other")["timezone"] == "Asia/Kolkata"
 
 
 @pytest.mark.one_database

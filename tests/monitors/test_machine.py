@@ -22,28 +22,11 @@ from app.monitors.machine import (
     due_at,
 )
 from app.monitors.schedule import Schedule, ScheduleError, checked_schedule
-from tests.monitors.wall_clock import days_of_year, runs
+from tests.monitors.wall_clock import runs
+from tests.monitors.year import CRONTABS, INTERVALS, YEAR, story
 
-YEAR = 2026
-QUARTERS, HOURS = {0, 15, 30, 45}, set(range(24))
-DAYS = days_of_year(YEAR)
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 BEGIN = datetime(YEAR, 1, 1, tzinfo=UTC)
-
-# Crontab, zone, and what an independent count needs: minutes, hours, days, in real time or not.
-CRONTABS = [
-    ("0 2 * * *", "Europe/Berlin", {0}, {2}, DAYS, False),
-    ("30 2 * * *", "America/New_York", {30}, {2}, DAYS, False),
-    ("0 * * * *", "Europe/Berlin", {0}, HOURS, DAYS, True),
-    ("*/30 1-4 * * *", "America/New_York", {0, 30}, {1, 2, 3, 4}, DAYS, True),
-    ("15 9 * * 1-5", "Asia/Kolkata", {15}, {9}, days_of_year(YEAR, "12345"), False),
-    ("0 0 1 * *", "UTC", {0}, {0}, days_of_year(YEAR, first=True), False),
-    ("45 23 * * 7", "America/New_York", {45}, {23}, days_of_year(YEAR, "7"), False),
-    ("0 1,2,3 * * *", "Europe/Berlin", {0}, {1, 2, 3}, DAYS, False),
-    ("15 */6 * * *", "Asia/Kolkata", {15}, {0, 6, 12, 18}, DAYS, True),
-    ("@daily", "UTC", {0}, {0}, DAYS, False),
-]
-INTERVALS = [("90", "minute", "Europe/Berlin"), ("1", "day", "America/New_York")]
 
 
 def crontab(text: str, zone: str = "UTC") -> Schedule:
@@ -89,35 +72,6 @@ def play(wanted: Expectation, check_ins: list[tuple[datetime, CheckIn]], end: da
     return Told(Counter({id(run): run.status for run in seen}.values()), fails, recovers)
 
 
-def story(
-    ticks: list[datetime], seed: int
-) -> tuple[list[tuple[datetime, CheckIn]], Counter[str], int, int]:
-    """Return check-ins for runs, and the independent count of what they mean.
-
-    The first run comes in any case: without it nothing is expected.
-    """
-    chance, sent, count = random.Random(seed), [], Counter()
-    fails = recovers = 0
-    is_failing = False
-    for number, tick in enumerate(ticks):
-        kind = chance.choices(("ok", "error", "missed", "timeout", "beat"), (88, 4, 4, 2, 2))[0]
-        kind = "ok" if number == 0 else kind
-        count["ok" if kind == "beat" else kind] += 1
-        at = tick + timedelta(seconds=chance.randrange(-5 if number else 0, 280))
-        name = f"{number:032x}"
-        if kind == "beat":
-            sent.append((at, CheckIn(name, "ok", 2000.0)))
-        elif kind != "missed":
-            sent.append((at, CheckIn(name, "in_progress")))
-        if kind in ("ok", "error"):
-            sent.append((at + timedelta(seconds=chance.randrange(1, 500)), CheckIn(name, kind)))
-        is_bad = kind not in ("ok", "beat")
-        fails += is_bad and not is_failing
-        recovers += is_failing and not is_bad
-        is_failing = is_bad
-    return sorted(sent, key=lambda one: one[0]), count, fails, recovers
-
-
 @pytest.mark.parametrize("job", CRONTABS, ids=lambda job: f"{job[0]} {job[1]}")
 def test_year_of_a_crontab_equals_an_independent_count(job: tuple) -> None:
     text, zone, minutes, hours, days, in_real_time = job
@@ -128,9 +82,9 @@ def test_year_of_a_crontab_equals_an_independent_count(job: tuple) -> None:
         moment = schedule.next_after(moment)
         found.append(moment)
     assert found == ticks
-    sent, count, fails, recovers = story(ticks, seed=len(text))
-    told = play(expected(schedule), sent, ticks[-1] + 31 * MINUTE + timedelta(seconds=290))
-    assert (told.runs, told.fails, told.recovers) == (count, fails, recovers)
+    known = story(ticks, seed=len(text))
+    told = play(expected(schedule), known.sent, known.end)
+    assert (told.runs, told.fails, told.recovers) == (known.count, known.fails, known.recovers)
 
 
 @pytest.mark.parametrize("job", INTERVALS, ids=lambda job: f"{job[0]} {job[1]} {job[2]}")
@@ -298,7 +252,38 @@ def test_schedule_that_cannot_be_followed_is_refused(given: tuple) -> None:
         checked_schedule(*given)
 
 
+@pytest.mark.parametrize("text", ["0 0 31 2 *", "0 0 30,31 2 *", "0 0 31 4,6 *"])
+def test_crontab_that_is_never_due_is_refused_and_says_so(text: str) -> None:
+    with pytest.raises(ScheduleError, match="never due"):
+        crontab(text)
+
+
+@pytest.mark.parametrize("text", ["0 0 32 2 *", "0 0 31 13 *", "61 0 31 2 *", "0 0 31 2 9"])
+def test_crontab_with_another_fault_is_not_called_never_due(text: str) -> None:
+    with pytest.raises(ScheduleError, match="this is no crontab"):
+        crontab(text)
+
+
 def test_months_end_where_a_month_is_short() -> None:
     schedule = checked_schedule("interval", 1, "month", "UTC")
     assert schedule.next_after(datetime(2026, 1, 31, 12, tzinfo=UTC)).day == 28
     assert str(schedule) == "every month"
+
+
+@pytest.mark.parametrize("given", ["Europe/Berlin", "europe/berlin", " EUROPE/BERLIN "])
+def test_time_zone_is_kept_as_its_database_spells_it(given: str) -> None:
+    assert crontab("0 2 * * *", given).timezone == "Europe/Berlin"
+    assert crontab("0 2 * * *", "utc").timezone == "UTC"
+
+
+@pytest.mark.parametrize("name", ["localtime", "LOCALTIME", "posixrules", "Factory"])
+def test_zone_that_depends_on_this_machine_is_refused(name: str) -> None:
+    with pytest.raises(ScheduleError, match="such as Europe/Berlin or UTC") as caught:
+        crontab("0 2 * * *", name)
+    assert caught.value.field == "timezone"
+
+
+def test_zone_that_this_machine_does_not_know_any_more_is_said_and_breaks_nothing() -> None:
+    schedule = Schedule("crontab", "0 2 * * *", None, "Mars/Base")
+    assert schedule.next_after(BEGIN) == BEGIN + 2 * HOUR
+    assert "Mars/Base" in (schedule.problem or "") and crontab("0 2 * * *").problem is None

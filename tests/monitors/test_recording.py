@@ -14,10 +14,14 @@ from flask.testing import FlaskClient, FlaskCliRunner
 from app.backup.tables import tables_of_backup
 from app.intake.retention import Limits, prune
 from app.monitors import expiry, recording
-from app.monitors.settings import read_slug
 from app.projects import create_project, delete_project
+from app.projects.ending import archive_project, restore_project
 from app.protocol.envelope import dump_json, parse_envelope
+from app.protocol.slug import read_slug
+from app.signals.check_ins import MonitorTask
+from app.store.leases import new_owner
 from tests.conftest import parts_of
+from tests.lease_expiry import let_leases_pass
 from tests.monitors.steps import (
     CONFIG,
     check_in,
@@ -30,6 +34,7 @@ from tests.monitors.steps import (
     statuses,
     watch,
 )
+from tests.questions import questions
 from tests.traces.steps import program
 
 NIGHT = datetime(2026, 3, 27, 1, 0, 3, tzinfo=UTC)  # 02:00:03 in Berlin, two days before summer.
@@ -102,6 +107,11 @@ def test_curl_begins_and_ends_a_run_by_get_and_post(app: Flask, client: FlaskCli
         ("?status=done", 400, "status"),
         ("?status=ok&duration=long", 400, "duration"),
         ("?status=ok&duration=-1", 400, "duration"),
+        ("?status=ok&duration=99999999", 400, "duration: seconds from 0 to 31,622,400"),
+        (f"?status=ok&environment={'x' * 65}", 400, "environment: a text of 1 to 64"),
+        ("?status=ok&environment=%20", 400, "environment"),
+        (f"?status=ok&release={'x' * 251}", 400, "release"),
+        ("?status=ok&monitor_config=7", 400, "monitor_config"),
         ("?status=ok&check_in_id=7", 400, "check_in_id"),
         (f"?status=ok&sentry_key={'b' * 32}", 403, "different"),
     ],
@@ -118,6 +128,44 @@ def test_wrong_check_in_is_refused_and_counted(
     assert f'refused_total{{project="1",reason="{reason}"}}' in client.get("/metrics").text
     read(app)
     assert client.get("/api/monitors").json["monitors"] == []
+
+
+@pytest.mark.one_database
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"environment": ["live"]},
+        {"release": {"v": 1}},
+        {"duration": True},
+        {"duration": 10**400},
+        {"check_in_id": 7},
+        {"monitor_config": "hourly"},
+        {"status": ["ok"]},
+    ],
+    ids=str,
+)
+def test_wrong_field_of_a_posted_check_in_is_named(
+    app: Flask, client: FlaskClient, fields: dict
+) -> None:
+    path = f"/api/1/cron/nightly/{key_of(app)}/"
+    answer = client.post(path, json={"status": "ok"} | fields)
+    assert answer.status_code == 400
+    assert next(iter(fields)) in answer.headers["X-Sentry-Error"]
+
+
+@pytest.mark.one_database
+def test_schedule_that_is_never_due_is_said_to_whoever_posts_it(
+    app: Flask, client: FlaskClient
+) -> None:
+    path = f"/api/1/cron/nightly/{key_of(app)}/"
+    never = {"schedule": {"type": "crontab", "value": "0 0 31 2 *"}}
+    zeros = "00000000-0000-0000-0000-000000000000"
+    begun = client.post(path, json={"status": "in_progress", "monitor_config": never})
+    assert "never due" in begun.json["problem"] and begun.json["id"]
+    client.get(f"{path}?status=ok&check_in_id={zeros}")
+    read(app)
+    assert statuses(client) == ["ok"]
+    assert "never due" in monitor_of(client)["config_error"]
 
 
 def test_missed_late_and_recovered_across_the_clock_change(app: Flask, client: FlaskClient) -> None:
@@ -242,6 +290,20 @@ def test_what_a_client_cannot_multiply(
 
 
 @pytest.mark.one_database
+def test_slugs_that_a_client_makes_up_cost_no_questions(
+    app: Flask, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recording, "MAX_MONITORS", 3)
+    send(app, *[check_in(f"job-{n}") for n in range(3)])
+    with questions() as asked:
+        send(app, *[check_in(f"made-up-{n}") for n in range(90)], check_in("job-1", "error"))
+    assert len(asked) < 40
+    with parts_of(app).store.read() as conn:
+        assert [row.count for row in recording.left_out(conn, [1])] == [90]
+    assert monitor_of(client, "job-1")["status"] == "error"
+
+
+@pytest.mark.one_database
 def test_end_of_a_run_is_never_left_out(app: Flask, client: FlaskClient) -> None:
     path = f"/api/1/cron/busy/{key_of(app)}/?status="
     for _ in range(recording.MAX_NEW_RUNS_A_MINUTE - 1):
@@ -256,12 +318,34 @@ def test_end_of_a_run_is_never_left_out(app: Flask, client: FlaskClient) -> None
 def test_slug_of_which_nothing_is_left_is_refused(app: Flask, client: FlaskClient) -> None:
     answer = client.get(f"/api/1/cron/!!!/{key_of(app)}/?status=ok")
     assert answer.status_code == 400 and "slug" in answer.text
-    given = {
-        "project_id": 1,
-        "slug": "-nightly",
-        "schedule": {"type": "crontab", "value": "0 1 * * *"},
-    }
-    assert client.post("/api/monitors", json=given).status_code == 422
+    answer = client.post("/api/monitors", json={"project_id": 1, "slug": "-!-"})
+    assert (answer.status_code, answer.json["errors"][0]["field"]) == (422, "slug")
+
+
+@pytest.mark.one_database
+def test_slug_is_read_the_same_whichever_way_it_comes(app: Flask, client: FlaskClient) -> None:
+    given, quoted, names = "Sdk Jöb!", "Sdk%20J%C3%B6b!", {"project_id": 1}
+    client.post("/api/monitors", json={**names, "slug": given, "schedule": CONFIG["schedule"]})
+    with program(app, 1):
+        sentry_sdk.monitor(monitor_slug=given)(lambda: None)()
+    send(app, check_in(given))  # As sentry-cli sends it.
+    path = f"/api/1/cron/{quoted}/{key_of(app)}/"
+    client.get(f"{path}?status=ok")
+    client.post(path, json={"status": "ok"})
+    read(app)
+    (monitor,) = client.get("/api/monitors").json["monitors"]
+    assert monitor["slug"] == "sdk-job"
+    for spelling in (quoted, "sdk-job", "SDK-Job"):
+        path = f"/api/monitors/{spelling}"
+        assert client.get(path, query_string=names).json == monitor
+        runs = client.get(f"{path}/checkins", query_string=names).json["checkins"]
+        assert [run["status"] for run in runs] == ["ok"] * 4
+        assert client.patch(path, query_string=names, json={"name": "Job"}).status_code == 200
+        monitor["name"] = "Job"
+    taken = client.post("/api/monitors", json={**names, "slug": "SDK job"})
+    assert taken.status_code == 409
+    assert client.delete(f"/api/monitors/{quoted}", query_string=names).status_code == 204
+    assert client.get("/api/monitors").json["monitors"] == []
 
 
 @pytest.mark.one_database
@@ -286,7 +370,10 @@ def test_hostile_slug_becomes_a_plain_one(given: object, slug: str) -> None:
     ("config", "field"),
     [
         ({"schedule": {"type": "crontab", "value": "99 * * * *"}}, "schedule"),
-        ({"schedule": {"type": "crontab", "value": "0 0 30 2 *"}}, "schedule"),
+        (
+            {"schedule": {"type": "crontab", "value": "0 0 31 2 *"}},
+            "schedule: this crontab is never",
+        ),
         ({"schedule": {"type": "interval", "value": 10**30, "unit": "year"}}, "schedule"),
         ({"schedule": "hourly"}, "schedule"),
         ({**CONFIG, "timezone": "Mars/Base\x00" + "x" * 10_000}, "timezone"),
@@ -299,7 +386,7 @@ def test_schedule_that_cannot_be_followed_changes_nothing_and_is_named(
     send(app, check_in(monitor_config=CONFIG), check_in(monitor_config=config))
     monitor = monitor_of(client)
     assert monitor["schedule"]["value"] == "0 2 * * *"
-    assert monitor["config_error"].startswith(f"{field}: ")
+    assert monitor["config_error"].startswith(field)
     assert statuses(client) == ["ok", "ok"]
     send(app, check_in(monitor_config={**CONFIG, "checkin_margin": 10**30, "max_runtime": -4}))
     monitor = monitor_of(client)
@@ -338,6 +425,30 @@ def test_removed_project_leaves_nothing(app: Flask) -> None:
     assert len(rows(app)) == 1
 
 
+def test_archived_project_misses_nothing_and_expects_nothing_until_a_check_in(
+    app: Flask, client: FlaskClient
+) -> None:
+    store = parts_of(app).store
+    create_project(store, "Shop")
+    hourly = CONFIG | {"schedule": {"type": "crontab", "value": "0 * * * *"}}
+    with time_machine.travel(NIGHT, tick=False) as clock:
+        send(app, check_in(monitor_config=hourly), project_id=2)
+        archive_project(store, 2)
+        for _ in range(3):
+            clock.shift(3 * HOUR)
+            pretend_watched(app, datetime.now(UTC))
+            watch(app)
+        restore_project(store, 2)
+        clock.shift(3 * HOUR)
+        pretend_watched(app, datetime.now(UTC))
+        watch(app)
+        monitor = monitor_of(client, project_id=2)
+        assert (monitor["status"], monitor["next_expected"]) == ("ok", None)
+        send(app, check_in(), project_id=2)
+        assert statuses(client, project_id=2) == ["ok", "ok"]
+        assert monitor_of(client, project_id=2)["next_expected"] == "2026-03-27T14:00:00Z"
+
+
 @pytest.mark.one_database
 def test_check_in_is_delivered_as_it_came(app: Flask, client: FlaskClient) -> None:
     from sqlalchemy import select
@@ -367,6 +478,64 @@ def test_person_in_an_environment_is_erased_and_the_runs_stay(
     monitor, (run,) = monitor_of(client), runs_of(client)
     assert "ann.lee" not in str((monitor, run))
     assert (run["status"], monitor["name"].startswith("Report for ")) == ("ok", True)
+
+
+@pytest.mark.parametrize(
+    "name", ["ann.lee@shop.example", "Ann.Lee+jobs@a-very-long-name.shop.example"]
+)
+def test_slug_made_of_an_address_is_erased_and_its_monitor_is_still_found(
+    app: Flask, client: FlaskClient, runner: FlaskCliRunner, name: str
+) -> None:
+    slugs = [name, f"report for {name}", f"of {name}"]
+    send(app, *[check_in(slug, "error") for slug in slugs])
+    client.post("/api/monitors", json={"project_id": 1, "slug": "erased"})
+    client.patch("/api/monitors/erased?project_id=1", json={"name": "Of another one"})
+    client.delete(f"/api/monitors/{slugs[2]}?project_id=1")
+    assert runner.invoke(args=["erase", "--email", name, "--yes"]).exit_code == 0
+    found = client.get("/api/monitors").json["monitors"]
+    assert [one["slug"] for one in found] == ["erased-2", "report-for-erased", "erased"]
+    assert [monitor_of(client, one["slug"])["status"] for one in found[:2]] == ["error"] * 2
+    everything = f"{found}{client.get('/api/audit').json}"
+    assert "ann" not in everything.lower(), everything
+
+
+def test_lease_that_passes_to_another_process_is_no_outage(app: Flask, client: FlaskClient) -> None:
+    """The new holder waited for the lease, and took check-ins all the time."""
+    store = parts_of(app).store
+    first, second = (MonitorTask(store, new_owner()) for _ in range(2))
+    hourly = CONFIG | {"schedule": {"type": "crontab", "value": "0 * * * *"}, "checkin_margin": 1}
+    with time_machine.travel(NIGHT, tick=False) as clock:
+        send(app, check_in(monitor_config=hourly), check_in("other", monitor_config=hourly))
+        clock.move_to(NIGHT + HOUR - timedelta(seconds=13))
+        assert (first.run_once(), second.run_once()) == (True, False)
+        for number in range(4):  # The first one was killed on another host.
+            clock.shift(20)
+            assert not second.run_once()
+            send(app, *([] if number else [check_in()]))
+        let_leases_pass(store, MonitorTask.lasts)
+        clock.shift(25)
+        assert second.run_once()
+        found = [(run["status"], run["away"]) for run in runs_of(client)]
+        other = [(run["status"], run["away"]) for run in runs_of(client, "other")]
+    assert found == [("ok", False)] * 2
+    assert other == [("ok", False), ("missed", False)]
+
+
+def test_time_in_which_no_process_was_there_is_an_outage_whoever_comes_first(
+    app: Flask, client: FlaskClient
+) -> None:
+    store = parts_of(app).store
+    first, second = (MonitorTask(store, new_owner()) for _ in range(2))
+    hourly = CONFIG | {"schedule": {"type": "crontab", "value": "0 * * * *"}, "checkin_margin": 1}
+    with time_machine.travel(NIGHT, tick=False) as clock:
+        send(app, check_in(monitor_config=hourly))
+        assert first.run_once()
+        clock.shift(2 * HOUR - 5 * MINUTE)
+        second.run_once()  # It notes the outage. On SQLite it is the holder already.
+        let_leases_pass(store, MonitorTask.lasts)
+        assert second.run_once()
+        found = [(run["status"], run["away"]) for run in runs_of(client)]
+    assert found == [("ok", False), ("missed", True)]
 
 
 def test_monitors_and_runs_are_in_a_backup() -> None:

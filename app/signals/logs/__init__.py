@@ -3,8 +3,8 @@
     envelope ── reading.py ──▶ lines, within bounds ── writing.py ──▶ rows, in the order of time
                                                     └─ document.py ──▶ tokens ── blocks.py
 
-    query ── clauses about tokens ── blocks that may have them, newest first ── their lines, checked
-                                     └─ filtering.py  searching.py                └─ matching.py
+    query ── conditions ── blocks that may have such lines, newest first ── their lines, checked
+             └─ terms.py   └─ searching.py                                  └─ matching.py
 
 signal.py      the kind of signal        tables.py     lines and blocks
 bits.py        the tokens of a block, as a Bloom filter

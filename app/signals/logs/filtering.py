@@ -11,15 +11,15 @@ from sqlalchemy import Connection
 
 from app.inputs import Control, ProjectId, RangeFilter
 from app.protocol.event import Level, clean_text
-from app.search.clauses import Clause, compile_terms, exact
-from app.search.errors import QueryError
+from app.search.clauses import exact
 from app.search.grammar import Query, parse
 from app.search.issue_search import QueryText, check_query
-from app.search.lookups import resolver
 from app.signals.logs.blocks import KEY
 from app.signals.logs.line import Key, Line
+from app.signals.logs.scanning import lines_with
 from app.signals.logs.searching import Bounds, Lines, list_lines, search_lines
 from app.signals.logs.tables import log_lines
+from app.signals.logs.terms import conditions_of
 from app.store import utc_now
 
 _PLACE = re.compile(r"(\d{1,16})-(\d{1,18})")
@@ -79,14 +79,15 @@ class LogFilter(RangeFilter):
 
         :raise QueryError: a term finds issues, or cannot be searched for.
         """
-        given, clauses = self._given(), self._clauses(conn)
+        given, asked = self._given(), conditions_of(conn, self.parsed)
         chosen = self.range_of(utc_now())
         end = None if chosen.end is None else (chosen.end, 0)
         first = min(filter(None, (before, end)), default=None)
         bounds = Bounds(first, chosen.start, given)
-        if clauses or len(given) > 1 or given.keys() - {"project_id", "trace_id"}:
+        if asked or len(given) > 1 or given.keys() - {"project_id", "trace_id"}:
             of_columns = (exact(_KEYS[name], str(value)) for name, value in given.items())
-            return search_lines(conn, [*of_columns, *clauses], bounds, limit)
+            asked = asked._replace(clauses=(*of_columns, *asked.clauses))
+            return search_lines(conn, asked, bounds, limit)
         along = [log_lines.c[name] for name in given]
         return list_lines(conn, bounds, limit, (*along, *KEY))
 
@@ -101,20 +102,16 @@ class LogFilter(RangeFilter):
         }
         return {name: value for name, value in values.items() if value is not None}
 
-    def _clauses(self, conn: Connection) -> tuple[Clause, ...]:
-        for term in self.parsed.of_issue:
-            message = f"{term.key}: finds issues, not logs"
-            raise QueryError(message, term.at, term.at + len(term.key))
-        compiled = compile_terms(self.parsed.terms, resolver(conn))
-        if compiled.patterns:
-            at = compiled.patterns[0].at
-            raise QueryError("for logs, * stands only at the end of a word", at)
-        return compiled.clauses
-
 
 _KEYS = {"trace_id": "trace", "project_id": "project"} | {
     name: name for name in ("level", "release", "environment")
 }
+
+
+def find_line(conn: Connection, key: Key) -> Line | None:
+    """Return the line of a key; ``None`` without one."""
+    found = lines_with(conn, [key[1]])
+    return next((line for line in found if line.key == key), None)
 
 
 def lines_around(

@@ -18,7 +18,7 @@ class Line:
     :param at: when it was written, by the clock of the client, corrected.
     :param level: one of :data:`app.protocol.lenient.LEVELS`.
     :param attributes: without those that are fields here.
-    :param cut: what was cut or left out, in words; ``None`` if nothing was.
+    :param cut: what was cut, left out or replaced, in words; ``None`` if nothing was.
     :param id: the row id; 0 before it is stored.
     :param size_bytes: an estimate of the bytes of its row; 0 before it is stored.
     """

@@ -7,7 +7,7 @@ time, and leaves few lines.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -17,6 +17,7 @@ from app.search.clauses import Clause, Match, Way
 from app.search.tokens import ANYWHERE, FIELDS, MESSAGE, start_of
 from app.search.words import CUT, MAX_TEXT, MAX_WORD, decode, encode, fold, words_of
 from app.signals.logs import bits
+from app.signals.logs.conditions import Comparison, Conditions, read_number
 from app.signals.logs.document import known_beginning, known_pair, tokens_of
 from app.signals.logs.line import Line
 from app.signals.logs.tables import log_blocks
@@ -37,30 +38,35 @@ _VALUE_END = r"(?=[\",}\n]|$)"
 class Wanted(NamedTuple):
     """What a search looks for.
 
-    :param clauses: about the tokens of a line.
+    :param all: the conditions of a line.
     :param places: for each clause its ways, as the bits of a block that each needs.
     :param needles: parts of the texts of each line, folded.
     :param patterns: expressions that the texts of each line match, folded.
+    :param comparisons: each with the expression that finds its numbers in the texts of a line.
     """
 
-    clauses: tuple[Clause, ...]
+    all: Conditions
     places: tuple[tuple[Places, ...], ...]
     needles: tuple[str, ...]
     patterns: tuple[re.Pattern[str], ...]
+    comparisons: tuple[tuple[re.Pattern[str], Comparison], ...]
 
 
-def wanted(clauses: Sequence[Clause]) -> Wanted:
-    """Return what a search with these clauses looks for."""
-    positive = [clause for clause in clauses if not clause.is_negated]
+def wanted(conditions: Conditions) -> Wanted:
+    """Return what a search with these conditions looks for."""
+    positive = [clause for clause in conditions.clauses if not clause.is_negated]
+    comparisons = [one for one in conditions.comparisons if not one.is_negated]
+    positive += [comparison.clause for comparison in comparisons]
     places = (tuple(_places(way) for way in clause.any_of) for clause in positive)
     # A clause with a way that needs nothing says nothing about blocks.
     useful = tuple(ways for ways in places if all(ways))
     ways = [clause.any_of[0] for clause in positive if len(clause.any_of) == 1]
-    needles = (_needle(match) for way in ways for match in way)
+    needles = [_needle(match) for way in ways for match in way]
+    needles += [comparison.needle for comparison in comparisons]
     patterns = (pattern for way in ways for pattern in _patterns(way))
-    return Wanted(
-        tuple(clauses), useful, tuple(dict.fromkeys(filter(None, needles))), tuple(patterns)
-    )
+    unique = tuple(dict.fromkeys(filter(None, needles)))
+    numbers = tuple((found, one) for one in comparisons if (found := one.expression))
+    return Wanted(conditions, useful, unique, tuple(patterns), numbers)
 
 
 def fits(conn: Connection, of: Wanted) -> Any:
@@ -95,13 +101,25 @@ def may_match(of: Wanted, text: str) -> bool:
     for needle in of.needles:
         if needle not in folded:
             return False
-    return all(pattern.search(folded) for pattern in of.patterns)
+    if not all(pattern.search(folded) for pattern in of.patterns):
+        return False
+    return all(_may_fit(*each, folded) for each in of.comparisons)
 
 
 def is_match(of: Wanted, line: Line) -> bool:
-    """Return whether a line fulfils all clauses."""
-    tokens = tokens_of(line)
-    return all(_is_met(clause, tokens) != clause.is_negated for clause in of.clauses)
+    """Return whether a line fulfils all conditions."""
+    if not all(comparison.is_met(line) for comparison in of.all.comparisons):
+        return False
+    tokens = tokens_of(line) if of.all.clauses else set[str]()
+    return all(_is_met(clause, tokens) != clause.is_negated for clause in of.all.clauses)
+
+
+def _may_fit(expression: re.Pattern[str], comparison: Comparison, text: str) -> bool:
+    for found in expression.findall(text):
+        number = read_number(found)
+        if number is not None and comparison.fits(number):
+            return True
+    return False
 
 
 def _is_met(clause: Clause, tokens: set[str]) -> bool:

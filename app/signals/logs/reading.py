@@ -6,15 +6,14 @@ Source: https://develop.sentry.dev/sdk/telemetry/logs/ (the item ``log``), 2026-
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from datetime import datetime
+from collections.abc import Mapping
 from itertools import islice
+from math import isfinite
 from typing import Any
 
 from app.protocol.lenient import (
     LEVELS,
     clean_text,
-    read_anything,
     read_dict,
     read_int,
     read_level,
@@ -22,6 +21,7 @@ from app.protocol.lenient import (
     read_timestamp,
 )
 from app.signals.kind import Stored
+from app.signals.logs.changes import Changes, joined, many, text_of_odd
 from app.signals.logs.line import Line, Scalar
 
 ITEM_TYPE = "log"
@@ -35,6 +35,8 @@ MAX_NAME, MAX_VALUE = 200, 2000
 MAX_ALL = 20_000
 
 RELEASE, ENVIRONMENT = "sentry.release", "sentry.environment"
+# SDKs of JavaScript name the span of a line here, and older ones of Python, too.
+SPAN = "sentry.trace.parent_span_id"
 _HEX = re.compile(r"[0-9a-f]+")
 # The highest number of each level.
 # Source: https://opentelemetry.io/docs/specs/otel/logs/data-model/ (SeverityNumber), 2026-11-28.
@@ -44,7 +46,7 @@ _SEVERITIES = ((8, "debug"), (12, "info"), (16, "warning"), (20, "error"), (24, 
 def read_lines(stored: Stored) -> list[Line]:
     """Return the lines of an envelope, in its order.
 
-    The last of MAX_LINES says how many more there were.
+    The last of MAX_LINES says how many more there were, or entries that are no lines.
     """
     given = [
         entry
@@ -52,44 +54,55 @@ def read_lines(stored: Stored) -> list[Line]:
         if item.type == ITEM_TYPE
         for entry in _entries(item.payload)
     ]
-    lines = [_line(entry, stored) for entry in islice(given, MAX_LINES)]
-    if len(given) > MAX_LINES:
-        more = f"{len(given) - MAX_LINES:,} more lines of its envelope left out"
-        lines[-1].cut = "; ".join(filter(None, (lines[-1].cut, more)))
+    entries = [entry for entry in given if isinstance(entry, dict) and entry]
+    lines = [_line(entry, stored) for entry in islice(entries, MAX_LINES)]
+    if lines and (more := len(given) - len(lines)):
+        said = f"{many(more, 'line')} of its envelope left out"
+        lines[-1].cut = joined((said, lines[-1].cut or ""))
     return lines
 
 
-def _entries(payload: Any) -> Iterator[dict[str, Any]]:
-    """Yield the lines of an item; SDKs of 2025 sent a single line without a list."""
+def _entries(payload: Any) -> list[Any]:
+    """Return the lines of an item; SDKs of 2025 sent a single line without a list."""
     payload = read_dict(payload)
-    entries = read_list(payload["items"]) if "items" in payload else [payload]
-    return (entry for entry in entries if isinstance(entry, dict) and entry)
+    return read_list(payload["items"]) if "items" in payload else [payload]
 
 
 def _line(entry: Mapping[str, Any], stored: Stored) -> Line:
-    body = clean_text(entry["body"]) if isinstance(entry.get("body"), str) else ""
-    body = body or read_anything(entry.get("body")) or ""
-    attributes, left_out, shortened = _attributes(read_dict(entry.get("attributes")))
-    release, environment = attributes.pop(RELEASE, None), attributes.pop(ENVIRONMENT, None)
+    changes = Changes()
+    at = read_timestamp(entry.get("timestamp")) or stored.received_at
+    # `app/protocol/client_clock.py` replaced an impossible time by this one when it arrived.
+    changes.has_time_of_arrival = at == stored.received_at
+    given = dict(read_dict(entry.get("attributes")))
+    changes.attributes += not given and not isinstance(entry.get("attributes"), dict | None)
+    release, environment = given.pop(RELEASE, None), given.pop(ENVIRONMENT, None)
+    attributes = _attributes(given, changes)
+    span_id = _id(entry.get("span_id"), "span", 16, changes)
     return Line(
         project_id=stored.project_id,
-        at=_time(entry, stored.received_at),
-        level=_level(entry),
-        body=body[:MAX_BODY],
+        at=at,
+        level=_level(entry, changes),
+        body=_body(entry.get("body"), changes),
         attributes=attributes,
-        release=_fact(release, 250),
-        environment=_fact(environment, 64),
-        trace_id=_id(entry.get("trace_id"), 32),
-        span_id=_id(entry.get("span_id"), 16),
-        cut=_cut(len(body) - MAX_BODY, left_out, shortened),
+        release=_fact(release, "release", 250, changes),
+        environment=_fact(environment, "environment", 64, changes),
+        trace_id=_id(entry.get("trace_id"), "trace", 32, changes),
+        # What is no id stays an attribute.
+        span_id=span_id or _id(attributes.get(SPAN), "span", 16, Changes()),
+        cut=changes.in_words() if changes.are_any else None,
     )
 
 
-def _time(entry: Mapping[str, Any], received_at: datetime) -> datetime:
-    return read_timestamp(entry.get("timestamp")) or received_at
+def _body(given: Any, changes: Changes) -> str:
+    text = given if isinstance(given, str) else text_of_odd(given)
+    if text is None:
+        changes.left_out += ("message",)
+        return ""
+    changes.of_body = max(0, len(text) - MAX_BODY)
+    return clean_text(text[:MAX_BODY])
 
 
-def _level(entry: Mapping[str, Any]) -> str:
+def _level(entry: Mapping[str, Any], changes: Changes) -> str:
     """Return the level: the one that is named, or that of the number; ``info`` without both."""
     named = entry.get("level")
     if named in LEVELS:
@@ -100,67 +113,83 @@ def _level(entry: Mapping[str, Any]) -> str:
             return read
     number = read_int(entry.get("severity_number")) or 0
     if not 0 < number <= 24:
+        if named:
+            changes.left_out += ("level",)
         return "info"
     return next(level for highest, level in _SEVERITIES if number <= highest)
 
 
-def _attributes(given: Mapping[str, Any]) -> tuple[dict[str, Scalar], int, int]:
-    """Return the attributes, how many were left out, and how many values were cut."""
+def _attributes(given: Mapping[str, Any], changes: Changes) -> dict[str, Scalar]:
     kept: dict[str, Scalar] = {}
-    left_out = shortened = length = 0
+    length = 0
     for name, value in given.items():
         scalar = _scalar(value)
         if scalar is None:
+            changes.attributes += not _is_absent(value)
             continue
-        size = 8
+        size, is_long = 8, False
         if isinstance(scalar, str):
             size = len(scalar)
             if size > MAX_VALUE:
-                scalar, size = scalar[:MAX_VALUE], MAX_VALUE
-                shortened += 1
+                scalar, size, is_long = scalar[:MAX_VALUE], MAX_VALUE, True
         size += len(name)
         if len(kept) == MAX_ATTRIBUTES or length + size > MAX_ALL or len(name) > MAX_NAME:
-            left_out += 1
-        else:
-            length += size
-            kept[name if name.isascii() and "\0" not in name else clean_text(name)] = scalar
-    return kept, left_out, shortened
+            changes.attributes += 1
+            continue
+        length += size
+        if is_long:
+            changes.values += 1
+        if not name.isascii() or "\0" in name:
+            name = clean_text(name)
+            changes.attributes += name in kept  # The later one of two names that become one stays.
+        kept[name] = scalar
+    return kept
+
+
+def _is_absent(given: Any) -> bool:
+    """Return whether an attribute is ``null``, alone or as ``{"value": null}``."""
+    return given is None or (type(given) is dict and given.get("value", given) is None)
 
 
 def _scalar(given: Any) -> Scalar | None:
-    """Return the value of ``{"value": …, "type": …}``, or of the value alone."""
+    """Return the value of ``{"value": …, "type": …}``, or of the value alone.
+
+    :return: ``None`` without one, or if it is nested too deep or a number of too many digits.
+    """
     value = given.get("value", given) if type(given) is dict else given
     kind = type(value)
     if kind is str:
         return value if value.isascii() and "\0" not in value else clean_text(value)
     if kind is bool:
         return bool(value)
-    if kind is int and abs(value) < 2**53:
+    if kind is int and abs(value) < 2**63:
         return int(value)
-    text = read_anything(value)  # No text: it is too large, or no number.
-    return value if text is not None and kind in (int, float) else text
+    if kind is float and isfinite(value):
+        return float(value)
+    return None if value is None else text_of_odd(value)
 
 
-def _fact(value: Scalar | None, length: int) -> str | None:
-    return str(value)[:length] if value not in (None, "") else None
-
-
-def _id(value: Any, length: int) -> str | None:
-    if not isinstance(value, str):
+def _fact(given: Any, name: str, length: int, changes: Changes) -> str | None:
+    """Return a release or environment from its attribute."""
+    if _is_absent(given):
         return None
-    text = value if len(value) == length else value.replace("-", "")
-    text = text.lower()
-    return text if len(text) == length and _HEX.fullmatch(text) and text.strip("0") else None
-
-
-def _cut(of_body: int, left_out: int, shortened: int) -> str | None:
-    if of_body <= 0 and not left_out and not shortened:
+    value = _scalar(given)
+    if value is None:
+        changes.left_out += (name,)
         return None
-    words = []
-    if of_body > 0:
-        words.append(f"{of_body:,} characters of the message cut")
-    if left_out:
-        words.append(f"{left_out:,} attributes left out")
-    if shortened:
-        words.append(f"{shortened:,} values cut")
-    return "; ".join(words)
+    text = str(value)
+    if len(text) > length:
+        changes.cut += (name,)
+    return text[:length] or None
+
+
+def _id(value: Any, name: str, length: int, changes: Changes) -> str | None:
+    if value is None or value == "":
+        return None
+    text = value if isinstance(value, str) else ""
+    text = (text if len(text) == length else text.replace("-", "")).lower()
+    if len(text) != length or not _HEX.fullmatch(text):
+        changes.left_out += (name,)
+        return None
+    # Zeros stand for none.
+    return text if text.strip("0") else None

@@ -1,17 +1,18 @@
 """Remove lines, and keep the counts of their blocks right.
 
 Bits cannot be taken out of a Bloom filter. A block that lost lines is read in vain now and then; it
-goes with its last line.
+goes with its last line, and neighbours with few lines become one (`merging.py`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, bindparam, delete, select, update
 
 from app.signals.logs.blocks import FIRST, KEY, key_is
+from app.signals.logs.merging import merge_blocks
 from app.signals.logs.tables import log_blocks, log_lines
 from app.store import Store
 
@@ -19,8 +20,15 @@ from app.store import Store
 BATCH_SIZE = 500
 
 
-def remove_lines(store: Store, *is_old: Any, at_most_bytes: int | None = None) -> int:
-    """Remove lines in batches, oldest first, and return how many.
+class Removed(NamedTuple):
+    """How much was removed."""
+
+    lines: int = 0
+    size_bytes: int = 0
+
+
+def remove_lines(store: Store, *is_old: Any, at_most_bytes: int | None = None) -> Removed:
+    """Remove lines in batches, oldest first, and return how much.
 
     :param is_old: conditions on the lines.
     :param at_most_bytes: stop when so many bytes are removed, or slightly more.
@@ -35,7 +43,9 @@ def remove_lines(store: Store, *is_old: Any, at_most_bytes: int | None = None) -
         gone_bytes += sum(row.size_bytes for row in rows)
         if len(rows) < BATCH_SIZE and left is None or not rows:
             break
-    return count
+    if count:
+        merge_blocks(store)
+    return Removed(count, gone_bytes)
 
 
 def _oldest(conn: Connection, is_old: Sequence[Any], at_most_bytes: int | None) -> Sequence[Any]:

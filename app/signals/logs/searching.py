@@ -3,11 +3,11 @@
     blocks, newest first ── may one of its lines match? ── its lines, by the conditions of columns
                                                         ── texts ── tokens ── the line
 
-Reading a block's bits costs BLOCK_COST, reading one of its lines 1, and comparing the words of a
-line by its length. A search that has spent its budget on blocks or on words stops and says where:
-everything newer was looked at, and the next page goes on from there. So a word that few lines have
-is found among a million of them, and one that is in every block, but never with another one, stops
-early.
+Reading a block's bits costs BLOCK_COST, reading one of its lines 1, looking through its texts
+TEXT_COST, and comparing the words of a line by its length. A search that has spent its budget on
+blocks or on words stops and says where: everything newer was looked at, and the next page goes on
+from there. So a word that few lines have is found among a million of them, and one that is in every
+block, but never with another one, stops early.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, select
 
-from app.search.clauses import Clause
 from app.signals.logs.blocks import FIRST, KEY, key_is
+from app.signals.logs.conditions import Conditions
 from app.signals.logs.line import Key, Line
 from app.signals.logs.matching import Wanted, fits, is_fitting, is_match, may_match, wanted
 from app.signals.logs.rows import line_of
@@ -30,10 +30,14 @@ from app.signals.logs.tables import log_blocks, log_lines
 # Together at most 100 ms of CPU.
 BUDGET = 40_000
 BLOCK_COST = 4
+# Looking through the texts of a line that the database did not leave out, beside reading it.
+TEXT_COST = 2
 # Reading a candidate and its words costs this, and one more for each BYTES of its row. A line of
 # 24 kB takes some 10 ms.
 CANDIDATE_COST, BYTES = 20, 8
 CANDIDATES_AT_ONCE = 20
+# Of the rows of a page that no search reads. The budget of a search allows less.
+MAX_BYTES = 4_000_000
 # Blocks that one statement reads; the first one reads few, as most searches end soon.
 FIRST_BLOCKS, MORE_BLOCKS = 8, 250
 
@@ -77,16 +81,23 @@ class _Candidate(NamedTuple):
 def list_lines(conn: Connection, bounds: Bounds, limit: int, key: Sequence[Any] = KEY) -> Lines:
     """Return the newest lines within bounds that an index answers.
 
+    Fewer than the limit are a page if they take MAX_BYTES; one line always is.
+
     :param key: the columns of the index that say the order.
     """
     query = select(log_lines).where(*_within(bounds)).limit(limit + 1)
-    rows = conn.execute(query.order_by(*(column.desc() for column in key))).all()
-    return _page([line_of(row) for row in rows], limit)
+    lines, size = list[Line](), 0
+    for row in conn.execute(query.order_by(*(column.desc() for column in key))):
+        lines.append(line_of(row))
+        size += row.size_bytes
+        if size > MAX_BYTES and len(lines) > 1:
+            return _page(lines, min(limit, len(lines) - 1))
+    return _page(lines, limit)
 
 
-def search_lines(conn: Connection, clauses: Sequence[Clause], bounds: Bounds, limit: int) -> Lines:
-    """Return the newest lines within bounds that fulfil all clauses."""
-    of, spent = wanted(clauses), 0
+def search_lines(conn: Connection, conditions: Conditions, bounds: Bounds, limit: int) -> Lines:
+    """Return the newest lines within bounds that fulfil all conditions."""
+    of, spent = wanted(conditions), 0
     results = _Results(conn, of, limit + 1)
     for block in _candidates(conn, of, bounds):
         spent += BLOCK_COST
@@ -94,6 +105,7 @@ def search_lines(conn: Connection, clauses: Sequence[Clause], bounds: Bounds, li
             spent += block.lines
             part = Part(block.first, block.end, bounds.since, bounds.given)
             texts = texts_of(conn, part, of.needles)
+            spent += TEXT_COST * len(texts)
             results.add(id for id, text in texts if may_match(of, text))
         if results.are_enough or results.stopped_at:
             break

@@ -38,7 +38,7 @@ log_lines = Table(
     Column("body", Text, nullable=False),
     # JSON of an object: names and their values, which are texts, numbers, true or false.
     Column("attributes", Text, nullable=False),
-    # What was cut or left out, in words; NULL if nothing was.
+    # What was cut, left out or replaced, in words; NULL if nothing was.
     Column("cut", String(200)),
     # An estimate of the bytes of the row, with its part of the indexes.
     Column("size_bytes", Integer, nullable=False),

@@ -1,11 +1,13 @@
 // A page that reports with @sentry/browser; the test calls `start` with the SDK's options.
 import * as Sentry from "@sentry/browser";
+import { play } from "./play.mjs";
 
 function price(order) {
   throw new RangeError(`order ${order} has no price`);
 }
 
 window.Sentry = Sentry;
+window.play = play;
 window.start = (options) => {
   Sentry.init({ release: "shop@1.2.3", environment: "staging", ...options });
   Sentry.setTag("shelf", "a7");

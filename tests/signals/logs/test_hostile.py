@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -11,7 +11,16 @@ from flask.testing import FlaskClient
 
 from app.protocol.envelope import Envelope, Item
 from app.signals.kind import Stored
-from app.signals.logs.reading import MAX_ALL, MAX_ATTRIBUTES, MAX_BODY, MAX_LINES, read_lines
+from app.signals.logs.reading import (
+    MAX_ALL,
+    MAX_ATTRIBUTES,
+    MAX_BODY,
+    MAX_LINES,
+    MAX_NAME,
+    MAX_VALUE,
+    read_lines,
+)
+from app.store import utc_now
 from tests.conftest import Parts, parts_of
 from tests.signals.logs.steps import entry, found, send, typed
 
@@ -58,11 +67,87 @@ def test_level_is_named_or_that_of_the_number(given: dict[str, Any], level: str)
     assert read(entry() | given)[0].level == level
 
 
-def test_odd_fields_are_read_as_absent() -> None:
+def test_odd_fields_are_read_as_absent_and_the_line_says_so() -> None:
     odd = {"timestamp": {}, "trace_id": 7, "span_id": "xyz", "body": ["a", 1], "attributes": "no"}
     (line,) = read(entry() | odd)
     assert (line.at, line.trace_id, line.span_id) == (RECEIVED, None, None)
-    assert line.body == '["a", 1]' and line.attributes == {} and line.cut is None
+    assert line.body == '["a", 1]' and line.attributes == {}
+    assert line.cut == "1 attribute left out; span, trace left out; time of arrival"
+
+
+# What a line sends, and what it says of it; nothing is dropped, cut or replaced without a word.
+BOUNDS: list[tuple[dict[str, Any], str | None]] = [
+    ({}, None),
+    ({"body": "b" * MAX_BODY}, None),
+    ({"body": "b" * (MAX_BODY + 1)}, "1 character of the message cut"),
+    ({"body": deep(100_000)}, "message left out"),
+    ({"body": 10**5000}, "message left out"),
+    ({"body": 1e308}, None),
+    ({"attributes": [1]}, "1 attribute left out"),
+    ({"attributes": {f"n{n}": n for n in range(MAX_ATTRIBUTES)}}, None),
+    ({"attributes": {f"n{n}": n for n in range(MAX_ATTRIBUTES + 2)}}, "2 attributes left out"),
+    ({"attributes": {"n" * MAX_NAME: "v" * MAX_VALUE}}, None),
+    ({"attributes": {"n" * (MAX_NAME + 1): 1}}, "1 attribute left out"),
+    ({"attributes": {"n": "v" * (MAX_VALUE + 1)}}, "1 value cut"),
+    ({"attributes": {f"n{n}": "v" * MAX_VALUE for n in range(11)}}, "2 attributes left out"),
+    ({"attributes": {"deep": {"value": deep(100_000)}}}, "1 attribute left out"),
+    ({"attributes": {"huge": {"value": 10**5000}}}, "1 attribute left out"),
+    ({"attributes": {"long": {"value": 10**3000}}}, "1 value cut"),
+    ({"attributes": {"nul\0": 1, "nul\ud800": 2}}, "1 attribute left out"),
+    ({"attributes": {"none": None, "of none": {"value": None, "type": "string"}}}, None),
+    ({"attributes": {"sentry.release": "r" * 250, "sentry.environment": "e" * 64}}, None),
+    ({"attributes": {"sentry.release": "r" * 251}}, "release cut"),
+    ({"attributes": {"sentry.environment": {"value": "e" * 65}}}, "environment cut"),
+    ({"attributes": {"sentry.release": deep(100_000)}}, "release left out"),
+    ({"trace_id": "0" * 32, "span_id": ""}, None),
+    ({"trace_id": "a" * 31}, "trace left out"),
+    ({"span_id": "g" * 16}, "span left out"),
+    ({"level": "loud"}, None),  # Its number says more.
+    ({"level": "loud", "severity_number": 99}, "level left out"),
+    ({"timestamp": None}, "time of arrival"),
+    ({"timestamp": "yesterday"}, "time of arrival"),
+    ({"timestamp": RECEIVED.timestamp() - 1}, None),
+]
+
+
+@pytest.mark.parametrize(("given", "said"), BOUNDS, ids=range(len(BOUNDS)))
+def test_line_says_everything_that_is_not_as_it_was_sent(
+    given: dict[str, Any], said: str | None
+) -> None:
+    (line,) = read(entry(at=RECEIVED - timedelta(seconds=1)) | given)
+    assert line.cut == said
+
+
+@pytest.mark.parametrize(
+    "number", [0, -7, 2**53 + 1, -(2**63), 2**63, 2**64 + 1, 10**40, 1e40, 1e308, -1e-300]
+)
+def test_every_number_is_kept(number: float) -> None:
+    (line,) = read(entry(at=RECEIVED - timedelta(seconds=1), attributes={"n": number, "m": 1}))
+    assert line.attributes["n"] in (number, str(number)) and line.cut is None
+
+
+def test_all_that_a_line_can_say_has_room() -> None:
+    attributes = {f"n{n}": "v" * 9_000 for n in range(9_999)}
+    attributes |= {"sentry.release": "r" * 999, "sentry.environment": "e" * 999}
+    odd = {"trace_id": 1, "span_id": 1, "level": "x", "severity_number": 0, "timestamp": 0.5e300}
+    odd |= {"body": "b" * 2_000_000, "attributes": attributes}
+    lines = read(*[entry()] * (MAX_LINES - 1), odd, *[0] * 1_000_000)
+    assert lines[-1].cut == (
+        "1,000,000 lines of its envelope left out; 1,990,000 characters of the message cut; "
+        "9,990 attributes left out; 9 values cut; release, environment cut; "
+        "level, span, trace left out; time of arrival"
+    )
+    assert len(lines[-1].cut) <= 200
+
+
+def test_time_that_was_impossible_on_arrival_is_said(app: Flask, client: FlaskClient) -> None:
+    now = utc_now()
+    times = {"future": now + timedelta(hours=1), "too old": now - timedelta(days=31)}
+    times |= {"impossible": datetime(1969, 1, 1, tzinfo=UTC), "right": now - timedelta(days=29)}
+    send(parts_of(app), *(entry(body, at) for body, at in times.items()))
+    said = {line["body"]: line["cut"] for line in client.get("/api/logs").json["logs"]}
+    assert said.pop("right") is None
+    assert said == dict.fromkeys(("future", "too old", "impossible"), "time of arrival")
 
 
 def test_ten_thousand_attributes_are_cut_and_the_line_says_so() -> None:
@@ -77,13 +162,15 @@ def test_huge_texts_are_cut_and_the_line_says_so() -> None:
     assert len(line.body) == MAX_BODY
     assert sum(len(str(value)) for value in line.attributes.values()) <= MAX_ALL
     assert "990,000 characters of the message cut" in line.cut
-    assert "attributes left out" in line.cut and "20 values cut" in line.cut
+    assert "12 attributes left out" in line.cut and "9 values cut" in line.cut
 
 
 def test_lines_beyond_the_bound_are_left_out_and_the_last_one_says_so() -> None:
     lines = read(*(entry(str(n)) for n in range(MAX_LINES + 7)))
     assert len(lines) == MAX_LINES
-    assert lines[-1].cut == "7 more lines of its envelope left out" and lines[-2].cut is None
+    assert lines[-1].cut == "7 lines of its envelope left out" and lines[-2].cut is None
+    (line,) = read(None, entry("alone"), 7)
+    assert line.cut == "2 lines of its envelope left out"
 
 
 def test_strange_texts_are_stored_found_and_shown(

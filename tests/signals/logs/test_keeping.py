@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from flask import Flask
@@ -15,7 +16,12 @@ from app.intake.removed_projects import remove_project_data
 from app.intake.retention import Limits, prune
 from app.projects import create_project
 from app.protocol.envelope import Envelope, Item
+from app.signals.logs import blocks
 from app.signals.logs.expiry import bytes_of_lines, expire_lines
+from app.signals.logs.line import Line
+from app.signals.logs.merging import merge_blocks
+from app.signals.logs.removing import remove_lines
+from app.signals.logs.signal import write_lines
 from app.signals.logs.tables import log_blocks, log_lines
 from app.store import Store, utc_now
 from tests.conftest import Parts, parts_of
@@ -63,6 +69,65 @@ def test_lines_beyond_their_bytes_go_oldest_first_and_no_more_than_needed(parts:
     assert left == [f"line {n:04}" for n in range(899, 899 - len(left), -1)]
     assert limit - size / 900 < size / 900 * len(left) <= limit
     check_blocks(parts.store)
+
+
+def test_project_with_many_lines_pushes_out_none_of_projects_with_few(parts: Parts) -> None:
+    few, some = (create_project(parts.store, name).id for name in ("few", "some"))
+    counts = {few: 30, some: 200, 1: 700}
+    for project_id, lines in counts.items():
+        # Those of the small projects are older than all of the large one.
+        times = [ago(minutes=2000 * (project_id != 1) + lines - n) for n in range(lines)]
+        send(
+            parts,
+            *(entry(f"{n:03}", at) for n, at in enumerate(times)),
+            project_id=project_id,
+        )
+    with parts.store.read() as conn:
+        size = bytes_of_lines(conn) // 930
+
+    def left() -> dict[int, int]:
+        bodies = {project_id: found(parts, project_id=project_id) for project_id in counts}
+        for project_id, own in bodies.items():
+            last = counts[project_id] - 1
+            assert own == [f"{n:03}" for n in range(last, last - len(own), -1)]
+        return {project_id: len(own) for project_id, own in bodies.items()}
+
+    # Room for 600 lines of which 200 are a share: the largest project has what the others leave.
+    expire_lines(parts.store, 0, 600 * size, utc_now())
+    assert left() == {few: 30, some: 200, 1: 370}
+    expire_lines(parts.store, 0, 330 * size, utc_now())
+    assert left() == {few: 30, some: 150, 1: 150}
+    expire_lines(parts.store, 0, 330 * size, utc_now())
+    assert sum(left().values()) == 330
+    check_blocks(parts.store)
+    expire_lines(parts.store, 0, 12 * size, utc_now())
+    assert left() == {few: 4, some: 4, 1: 4}
+    check_blocks(parts.store)
+
+
+def test_few_lines_that_are_left_share_a_block_and_are_found(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(blocks, "MAX_LINES", 20)
+    monkeypatch.setattr(blocks, "STEP", 10)
+    other, now = create_project(parts.store, "few").id, utc_now()
+    lines = [
+        Line(1 if n % 10 else other, now - timedelta(seconds=n), "info", f"line {n:03}")
+        for n in range(600, 0, -1)
+    ]
+    with parts.store.write() as conn:
+        write_lines(conn, lines)
+    before = count(parts.store, log_blocks)[0]
+    remove_lines(parts.store, log_lines.c.project_id == 1)
+    few = [f"line {n:03}" for n in range(10, 601, 10)]
+    assert found(parts, "line") == few and found(parts, "500") == ["line 500"]
+    assert before == 30 and count(parts.store, log_blocks)[0] < 15
+    check_blocks(parts.store)
+    after = count(parts.store, log_blocks)
+    assert merge_blocks(parts.store) == 0 and count(parts.store, log_blocks) == after
+    with parts.store.write() as conn:
+        write_lines(conn, [Line(other, now - timedelta(seconds=305), "info", "line late")])
+    assert found(parts, "line")[30] == "line late"
 
 
 def test_body_goes_when_it_is_local_and_read_and_the_accounting_stays_right(parts: Parts) -> None:

@@ -18,6 +18,7 @@ from app.protocol.envelope import parse_envelope
 from app.signals.kinds import SIGNALS
 from app.signals.walk import catch_up
 from tests.conftest import Parts, parts_of
+from tests.signals.logs.steps import entry, send
 
 LINES = 230
 
@@ -107,3 +108,12 @@ def test_export_has_every_line_once(
         answer = admin_client.get(path)
         assert answer.content_type == "application/x-ndjson"
         assert [json.loads(line)["body"] for line in answer.text.splitlines()] == expected
+
+
+@pytest.mark.one_database
+def test_line_of_a_sdk_of_javascript_is_a_line_of_its_span(app: Flask, client: FlaskClient) -> None:
+    span = "00f067aa0ba902b7"
+    named = {"sentry.trace.parent_span_id": span}
+    send(parts_of(app), entry(attributes=named), entry(attributes=named, span_id="f" * 16))
+    lines = client.get("/api/logs").json["logs"]
+    assert {line["span_id"] for line in lines} == {span, "f" * 16}
