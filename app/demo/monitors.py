@@ -83,13 +83,12 @@ def add_monitors(
         record(conn, list(_check_ins(job, projects[job.project], trace_id, now)), now)
     ids = set(projects.values())
     of_demo = select(monitors.c.id).where(monitors.c.project_id.in_(ids))
-    for row in conn.execute(
-        select(monitor_states).where(monitor_states.c.monitor_id.in_(of_demo))
-    ).all():
+    paused = select(monitors).where(monitors.c.id.in_(of_demo), monitors.c.slug == PAUSED)
+    for row in conn.execute(paused).all():
+        change_expectation(conn, row, {"paused": True}, now)
+    states = select(monitor_states).where(monitor_states.c.monitor_id.in_(of_demo))
+    for row in conn.execute(states).all():
         pass_time(conn, row, now, ())
-    for row in conn.execute(select(monitors).where(monitors.c.id.in_(of_demo))).all():
-        if row.slug == PAUSED:
-            change_expectation(conn, row, {"paused": True}, now)
     waiting = {"project_id": projects[0], "slug": WAITING, "name": "", "managed_by": "person"}
     weekly = Schedule("crontab", "0 4 * * 1", None, "Europe/Berlin")
     values = {**DEFAULTS, **waiting, **columns_of(weekly), "created_at": now}
