@@ -78,9 +78,11 @@ def add_monitors(
     :param projects: ids by number. :param trace_id: that of an error in the first project, which
         the job that fails now sent.
     """
-    jobs = [job for job in JOBS if job.project in projects]
-    for job in jobs:
-        record(conn, list(_check_ins(job, projects[job.project], trace_id, now)), now)
+    sent: list[Sent] = []
+    for job in JOBS:
+        if job.project in projects:
+            sent += _check_ins(job, projects[job.project], trace_id, now)
+    record(conn, sorted(sent, key=lambda one: one.received_at), now)
     ids = set(projects.values())
     of_demo = select(monitors.c.id).where(monitors.c.project_id.in_(ids))
     paused = select(monitors).where(monitors.c.id.in_(of_demo), monitors.c.slug == PAUSED)
