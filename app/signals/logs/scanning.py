@@ -83,9 +83,11 @@ def _texts(names: tuple[str, ...]) -> DriverStatement:
 
 
 def _query(dialect: str, names: tuple[str, ...]) -> Any:
-    is_in = [tuple_(*KEY) >= _bound("first")]
+    at = log_lines.c.at
+    # The bounds of the time are for PostgreSQL, see :func:`~app.signals.logs.blocks.key_is`.
+    is_in = [at >= _time("first"), tuple_(*KEY) >= _bound("first")]
     if "end_at" in names:
-        is_in.append(tuple_(*KEY) < _bound("end"))
+        is_in += [at <= _time("end"), tuple_(*KEY) < _bound("end")]
     if "since" in names:
         is_in.append(log_lines.c.at >= bindparam("since", type_=log_lines.c.at.type))
     is_in += [
@@ -96,6 +98,10 @@ def _query(dialect: str, names: tuple[str, ...]) -> Any:
     is_in += [_may_have(dialect, name) for name in names if name.startswith("needle_")]
     query = select(log_lines.c.id, _TEXT.label("text")).where(*is_in)
     return query.order_by(*(column.desc() for column in KEY))
+
+
+def _time(name: str) -> Any:
+    return bindparam(f"{name}_at", type_=log_lines.c.at.type)
 
 
 def _bound(name: str) -> Any:
