@@ -6,7 +6,7 @@ project, so that the page of monitors says it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -36,21 +36,32 @@ REASONS = {
 }
 
 
+# The slugs of projects that have as many monitors as they may.
+Slugs = dict[int, set[str]]
+
+
 def record(conn: Connection, found: Sequence[Sent], now: datetime) -> None:
     """Apply check-ins, the oldest first."""
     outages = look(conn, now)
+    full: Slugs = {}
+    losses: dict[tuple[int, str], list[Sent]] = {}
     for sent in found:
-        reason = _record(conn, sent, outages)
+        reason = _record(conn, sent, outages, full)
         if reason is not None:
-            _leave_out(conn, sent, reason)
+            losses.setdefault((sent.project_id, reason), []).append(sent)
+    _leave_out(conn, losses)
 
 
-def _record(conn: Connection, sent: Sent, outages: Sequence[Outage]) -> str | None:
+def _record(conn: Connection, sent: Sent, outages: Sequence[Outage], full: Slugs) -> str | None:
     """Apply a check-in. Return the reason if it was left out."""
     if not sent.slug or sent.check_in is None:
         return "malformed"
+    # A client that makes up slugs costs a lookup in memory for each.
+    if sent.slug not in full.get(sent.project_id, (sent.slug,)):
+        return "monitors"
     monitor = _monitor(conn, sent)
     if monitor is None:
+        full[sent.project_id] = _slugs(conn, sent.project_id)
         return "monitors"
     row = _state(conn, monitor.id, sent.environment)
     if row is None:
@@ -153,10 +164,24 @@ def _state(conn: Connection, monitor_id: int, environment: str) -> Row[Any] | No
     return conn.execute(found).one()
 
 
-def _leave_out(conn: Connection, sent: Sent, reason: str) -> None:
-    row = {"project_id": sent.project_id, "reason": reason, "count": 1}
-    statement = upsert(conn, monitor_losses, count=added, last_at=replaced)
-    conn.execute(statement, row | {"last_at": sent.received_at})
+def _slugs(conn: Connection, project_id: int) -> set[str]:
+    """Return the slugs of a project that has as many monitors as it may."""
+    return set(conn.scalars(select(monitors.c.slug).where(monitors.c.project_id == project_id)))
+
+
+def _leave_out(conn: Connection, losses: Mapping[tuple[int, str], Sequence[Sent]]) -> None:
+    """Count check-ins that were left out, by project and reason."""
+    rows = [
+        {
+            "project_id": project_id,
+            "reason": reason,
+            "count": len(sent),
+            "last_at": sent[-1].received_at,
+        }
+        for (project_id, reason), sent in sorted(losses.items())
+    ]
+    if rows:
+        conn.execute(upsert(conn, monitor_losses, count=added, last_at=replaced), rows)
 
 
 def left_out(conn: Connection, project_ids: Iterable[int]) -> list[Row[Any]]:

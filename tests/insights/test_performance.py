@@ -37,6 +37,7 @@ from app.stats.timings import PERFORMANCE, timing_series, timings
 from app.store import Store, utc_now
 from tests.conftest import parts_of
 from tests.insights.stream import TOLERANCE, Request, exact, feed, requests
+from tests.questions import questions
 
 COUNT = 600
 SHARES = {"p50_ms": 0.5, "p75_ms": 0.75, "p95_ms": 0.95, "p99_ms": 0.99}
@@ -206,6 +207,26 @@ def test_beyond_the_bound_of_a_day_transactions_are_counted_as_one(
         window = utc_now() - timedelta(minutes=1), utc_now() + timedelta(minutes=1)
         with store.read() as conn:
             assert figures_by(conn, Selection(SHOP, *window), "transaction").keys() == {"/new"}
+
+
+def test_more_names_at_once_than_a_day_may_have_are_counted_with_few_questions(
+    app: Flask, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(PERFORMANCE, "max_series", 20)
+    counter, now = SeriesCounter(PERFORMANCE), utc_now()
+    known, many = Tally(PERFORMANCE), Tally(PERFORMANCE)
+    known.add(SHOP, now.timestamp(), [Timing("/cart", "", "", 1.0, False)])
+    many.add(SHOP, now.timestamp(), [Timing(f"/{n}", "", "", 1.0, False) for n in range(3000)])
+    many.add(SHOP, now.timestamp(), [Timing("/cart", "", "", 1.0, True)] * 2)
+    for tally in known, known, many, many:
+        with store.write() as conn, questions() as asked:
+            counter.add(conn, tally, None)
+    assert len(asked) <= 12
+    window = now - timedelta(minutes=1), now + timedelta(minutes=1)
+    with store.read() as conn:
+        found = figures_by(conn, Selection(SHOP, *window), "transaction")
+    assert len(found) == 21 and found["/cart"].rate == (6, 4)
+    assert sum(one.requests for one in found.values()) == 6006
 
 
 def test_series_of_a_transaction_that_is_rolled_back_is_made_again(

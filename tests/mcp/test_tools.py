@@ -16,8 +16,11 @@ from app.mcp.tools import TOOLS
 from app.projects import create_project
 from app.protocol.envelope import Envelope, Item
 from app.search.indexing import catch_up
+from app.signals.kinds import SIGNALS
+from app.signals.walk import catch_up as catch_up_with_signals
 from tests.conftest import parts_of
 from tests.mcp.steps import apart, bearer, call, message, post
+from tests.monitors.steps import check_in
 from tests.questions import questions
 
 OWN, FOREIGN = 2, 3
@@ -33,15 +36,30 @@ def shops(app: Flask) -> dict[int, dict[str, Any]]:
     for name, project_id in ("Own shop", OWN), ("Foreign shop", FOREIGN):
         assert create_project(parts_of(app).store, name).id == project_id
         event_id = uuid.uuid4().hex
+        trace_id, slug = uuid.uuid4().hex, f"{name.split()[0].lower()}-job"
         payload = {"message": f"{name} is out of tea", "tags": {"shop": name}}
+        payload["contexts"] = {"trace": {"trace_id": trace_id}}
         envelope = Envelope({"event_id": event_id}, [Item({"type": "event"}, payload)])
         parts_of(app).intake.accept(envelope, project_id=project_id, timeout_s=5)
+        line = {"body": payload["message"], "level": "info", "timestamp": 1795457965.0}
+        others = (
+            Item({"type": "log"}, {"items": [line]}),
+            Item({"type": "check_in"}, check_in(slug)),
+        )
+        parts_of(app).intake.accept(Envelope({}, [*others]), project_id=project_id, timeout_s=5)
+        catch_up_with_signals(parts_of(app).store, SIGNALS)
+        named = app.test_client().patch(
+            f"/api/monitors/{slug}?project_id={project_id}", json={"name": f"{name} job"}
+        )
+        assert named.status_code == 200
         issue = app.test_client().get(f"/api/issues?project_id={project_id}").json["issues"][0]
         delivery = app.test_client().get(f"/api/deliveries?project_id={project_id}").json
         found[project_id] = {
             "event_id": event_id,
             "issue_id": issue["id"],
-            "envelope_id": delivery["deliveries"][0]["id"],
+            "envelope_id": delivery["deliveries"][-1]["id"],
+            "trace_id": trace_id,
+            "slug": slug,
         }
     catch_up(parts_of(app).store)
     return found
@@ -54,6 +72,8 @@ def arguments_of(shop: dict[str, Any]) -> dict[str, dict[str, Any]]:
         "get_issue": issue,
         "similar_issues": issue,
         "get_event": event,
+        "get_trace": {"trace_id": shop["trace_id"]},
+        "get_monitor": {"slug": str(shop["slug"])},
         "resolve_issue": issue,
         "ignore_issue": issue,
         "assign_issue": {**issue, "assigned_to": None},
@@ -62,7 +82,12 @@ def arguments_of(shop: dict[str, Any]) -> dict[str, dict[str, Any]]:
     }
 
 
-LISTS = ("list_issues", "search_events", "list_deliveries", "get_performance")
+LISTS = (
+    *("list_issues", "search_events", "list_deliveries", "get_performance"),
+    *("list_monitors", "search_logs"),
+)
+# What an answer says of an object that is out of reach, or that does not exist.
+UNKNOWN = "no (issue|event|envelope) has this id|nothing is stored of|has no monitor with"
 
 
 def test_token_of_a_project_sees_that_one_only(
@@ -70,10 +95,10 @@ def test_token_of_a_project_sees_that_one_only(
 ) -> None:
     agent = bearer(app, "mcp", "mcp:write", projects=[OWN])
     foreign, missing = arguments_of(shops[FOREIGN]), arguments_of(dict.fromkeys(shops[OWN], 9**9))
-    missing["get_event"] = {"event_id": "0" * 32}
+    missing |= {"get_event": {"event_id": "0" * 32}, "get_trace": {"trace_id": "0" * 32}}
     for name, arguments in foreign.items():
         answer = call(app, agent, name, **arguments)
-        assert answer.is_error and re.search("no (issue|event|envelope) has this id", answer.text)
+        assert answer.is_error and re.search(UNKNOWN, answer.text)
         assert answer == call(app, agent, name, **missing[name]), name
     for name in LISTS:
         whole = call(app, agent, name)
@@ -82,7 +107,7 @@ def test_token_of_a_project_sees_that_one_only(
         other = call(app, agent, name, project_id=FOREIGN)
         assert other.is_error and "no such project" in other.text
     for query in ("project:3", "tea", "shop:Foreign*", "project:[2,3]"):
-        for name in ("list_issues", "search_events"):
+        for name in ("list_issues", "search_events", "search_logs"):
             assert "Foreign" not in call(app, agent, name, query=query).text
     assert "Foreign" not in call(app, agent, "search_events", issue_id=2).text
     assert (
@@ -202,6 +227,7 @@ def test_no_call_asks_many_questions_or_answers_at_length(
     agent = bearer(app, "mcp", "mcp:write", memory_users=["ada"])
     arguments = {**dict.fromkeys(TOOLS, {}), **arguments_of(shops[OWN])}
     arguments["search_memories"] = {"query": "tea"}
+    arguments["get_monitor"] |= {"project_id": OWN}
     call(app, agent, "search_memories", query="tea")  # The model is loaded once.
     for name in TOOLS:
         with questions() as asked:

@@ -34,6 +34,7 @@ from tests.monitors.steps import (
     statuses,
     watch,
 )
+from tests.questions import questions
 from tests.traces.steps import program
 
 NIGHT = datetime(2026, 3, 27, 1, 0, 3, tzinfo=UTC)  # 02:00:03 in Berlin, two days before summer.
@@ -286,6 +287,20 @@ def test_what_a_client_cannot_multiply(
     with parts_of(app).store.read() as conn:
         found = {row.reason: row.count for row in recording.left_out(conn, [1])}
     assert found == {"monitors": 2, "environments": 4, "rate": 8, "open": 3, "malformed": 3}
+
+
+@pytest.mark.one_database
+def test_slugs_that_a_client_makes_up_cost_no_questions(
+    app: Flask, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recording, "MAX_MONITORS", 3)
+    send(app, *[check_in(f"job-{n}") for n in range(3)])
+    with questions() as asked:
+        send(app, *[check_in(f"made-up-{n}") for n in range(90)], check_in("job-1", "error"))
+    assert len(asked) < 40
+    with parts_of(app).store.read() as conn:
+        assert [row.count for row in recording.left_out(conn, [1])] == [90]
+    assert monitor_of(client, "job-1")["status"] == "error"
 
 
 @pytest.mark.one_database
