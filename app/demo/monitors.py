@@ -78,18 +78,19 @@ def add_monitors(
     :param projects: ids by number. :param trace_id: that of an error in the first project, which
         the job that fails now sent.
     """
-    jobs = [job for job in JOBS if job.project in projects]
-    for job in jobs:
-        record(conn, list(_check_ins(job, projects[job.project], trace_id, now)), now)
+    sent: list[Sent] = []
+    for job in JOBS:
+        if job.project in projects:
+            sent += _check_ins(job, projects[job.project], trace_id, now)
+    record(conn, sorted(sent, key=lambda one: one.received_at), now)
     ids = set(projects.values())
     of_demo = select(monitors.c.id).where(monitors.c.project_id.in_(ids))
-    for row in conn.execute(
-        select(monitor_states).where(monitor_states.c.monitor_id.in_(of_demo))
-    ).all():
+    paused = select(monitors).where(monitors.c.id.in_(of_demo), monitors.c.slug == PAUSED)
+    for row in conn.execute(paused).all():
+        change_expectation(conn, row, {"paused": True}, now)
+    states = select(monitor_states).where(monitor_states.c.monitor_id.in_(of_demo))
+    for row in conn.execute(states).all():
         pass_time(conn, row, now, ())
-    for row in conn.execute(select(monitors).where(monitors.c.id.in_(of_demo))).all():
-        if row.slug == PAUSED:
-            change_expectation(conn, row, {"paused": True}, now)
     waiting = {"project_id": projects[0], "slug": WAITING, "name": "", "managed_by": "person"}
     weekly = Schedule("crontab", "0 4 * * 1", None, "Europe/Berlin")
     values = {**DEFAULTS, **waiting, **columns_of(weekly), "created_at": now}

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from sqlalchemy import func, select
 
-from app.monitors.tables import check_ins, monitor_states, monitors
+from app.monitors.tables import check_ins, monitor_losses, monitor_states, monitors
 from app.monitors.watch import forget_outages
 from app.store import Store, delete_in_batches
 
@@ -15,7 +15,10 @@ MAX_RUNS = 50_000
 
 
 def expire(store: Store, project_id: int, before: datetime) -> None:
-    """Remove runs of a project that began before a moment. Those in progress stay."""
+    """Remove runs of a project that began before a moment; those in progress stay.
+
+    What is said of check-ins that were left out goes, too, if none was left out since.
+    """
     of_project = (
         select(monitor_states.c.id)
         .join(monitors, monitors.c.id == monitor_states.c.monitor_id)
@@ -24,6 +27,10 @@ def expire(store: Store, project_id: int, before: datetime) -> None:
     columns = check_ins.c
     is_old = columns.state_id.in_(of_project), columns.at < before, columns.status != "in_progress"
     delete_in_batches(store, check_ins, is_old[0] & is_old[1] & is_old[2])
+    lost = monitor_losses.c
+    delete_in_batches(
+        store, monitor_losses, (lost.project_id == project_id) & (lost.last_at < before)
+    )
 
 
 def bound_runs(store: Store, most: int = MAX_RUNS) -> None:
