@@ -52,6 +52,8 @@ QUERIES = {
     "level": "level:fatal",
     "two that never meet": "level:fatal declined",
     "all but": "!order",
+    "comparison": "code.line.number:>45",
+    "comparison of no line": "sentry.message.parameter.ms:>9998",
 }
 TEXTS = (
     "order {order} paid in {ms} ms by {user}",

@@ -25,10 +25,12 @@ from app import create_app
 from app.intake import Intake
 from app.projects import create_project
 from app.protocol.envelope import Envelope, Item
+from app.search.indexing import catch_up as index
 from app.signals.kinds import SIGNALS
 from app.signals.walk import catch_up
 from app.store import Store
 from benchmarks.goals import Figure, run_alone
+from benchmarks.trace_shapes import FIRST_SERVICE, SERVICES, shapes
 from config import load_config
 
 SPANS, TRANSACTIONS, ROUNDS = 10_000, 10, 7
@@ -46,12 +48,13 @@ def measure() -> Iterator[Figure]:
         store, client = app.extensions["devenviro.store"], app.test_client()
         began = time.time() - 60
         for number, item in enumerate(_transactions(began)):
-            _accept(app, item, 1 + number % 2)
+            _accept(app, Envelope({}, [item]), 1 + number % 2)
         ms = _cpu_ms(lambda: catch_up(store, SIGNALS))
         yield Figure("walk over an envelope of 1,000 spans, ms of CPU", ms / TRANSACTIONS)
         _log_in(client)
         gc.freeze()  # As gunicorn's workers do, so that the collector passes over the application.
         yield from _pages(client)
+        yield from _of_shapes(app, client, began)
         yield from _of_small_ones(app, store, began)
         app.extensions["devenviro.intake"].close()
         store.dispose()
@@ -60,13 +63,30 @@ def measure() -> Iterator[Figure]:
 def _pages(client: FlaskClient) -> Iterator[Figure]:
     page, part = f"/admin/traces/{TRACE}", f"/admin/traces/{TRACE}?span={1:016x}"
     for name, path in (("page", page), ("part of the page", part)):
-        ms, text = _asked(client, path)
-        rows = len(re.findall('class="span', text))
-        yield Figure(f"{name} of a trace of 10,000 spans, ms of CPU", ms, MAX_PAGE_MS)
-        yield Figure(f"{name}, KB of HTML", len(text.encode()) / 1000, MAX_PAGE_KB)
-        yield Figure(f"{name}, rows", rows, MAX_ROWS)
+        yield from _page(client, f"{name} of a trace of 10,000 spans", path)
     ms, text = _asked(client, f"/api/traces/{TRACE}")
     yield Figure("JSON of the trace, ms of CPU", ms)
+
+
+def _of_shapes(app: Flask, client: FlaskClient, began: float) -> Iterator[Figure]:
+    """Yield what the page of each shape costs."""
+    store = app.extensions["devenviro.store"]
+    for number in range(SERVICES):
+        name = f"Service {number}"
+        create_project(store, name, FIRST_SERVICE + number, f"{FIRST_SERVICE + number:032x}")
+    for shape in shapes(began):
+        for sent in shape.sent:
+            _accept(app, sent.envelope, sent.project_id)
+        catch_up(store, SIGNALS)
+        index(store)
+        yield from _page(client, f"page, {shape.name}", f"/admin/traces/{shape.trace_id}")
+
+
+def _page(client: FlaskClient, name: str, path: str) -> Iterator[Figure]:
+    ms, text = _asked(client, path)
+    yield Figure(f"{name}, ms of CPU", ms, MAX_PAGE_MS)
+    yield Figure(f"{name}, KB of HTML", len(text.encode()) / 1000, MAX_PAGE_KB)
+    yield Figure(f"{name}, rows", len(re.findall('<div class="span', text)), MAX_ROWS)
 
 
 def _of_small_ones(app: Flask, store: Store, began: float) -> Iterator[Figure]:
@@ -75,7 +95,8 @@ def _of_small_ones(app: Flask, store: Store, began: float) -> Iterator[Figure]:
     for number in range(count):
         first = SPANS + number * 11 + 1
         spans = [_span(first + n, first, began, n, n + 5) for n in range(1, 11)]
-        _accept(app, _transaction(first, None, spans, began, 20, f"{number:032x}"), 1)
+        item = _transaction(first, None, spans, began, 20, f"{number:032x}")
+        _accept(app, Envelope({}, [item]), 1)
     ms = _cpu_ms(lambda: catch_up(store, SIGNALS))
     yield Figure("walk over a transaction of ten spans, ms of CPU", ms / count)
 
@@ -119,9 +140,9 @@ def _log_in(client: FlaskClient) -> None:
     assert client.post("/admin/login", data=form).status_code in (302, 303)
 
 
-def _accept(app: Flask, item: Item, project_id: int) -> None:
+def _accept(app: Flask, envelope: Envelope, project_id: int) -> None:
     intake: Intake = app.extensions["devenviro.intake"]
-    intake.accept(Envelope({}, [item]), project_id=project_id, timeout_s=30)
+    intake.accept(envelope, project_id=project_id, timeout_s=30)
 
 
 def _transactions(began: float) -> Iterator[Item]:

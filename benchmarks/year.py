@@ -3,7 +3,7 @@
 `python -m benchmarks.year [sqlite|postgresql]` plays the schedules of `tests/monitors/year.py`
 in four time zones: about 22,000 runs, each check-in recorded by itself, with time passing between
 them as the background task lets it pass. What must be found is counted on the wall clock without
-the library that reads crontabs. It takes about four minutes of CPU a database. The suite
+the library that reads crontabs. It takes four to seven minutes of CPU a database. The suite
 plays the days around each change of the clock.
 """
 

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from flask import redirect, render_template, request, url_for
+from flask import redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy import Connection
 
 from app.admin import bp
-from app.admin.filter_bar import ListChoice, read_choice, row_number
+from app.admin.filter_bar import row_number
+from app.admin.found_list import list_bar, read_list
 from app.admin.header import header_from
 from app.admin.list_facts import read_facts
 from app.admin.lookups import recent_values, test_issues
-from app.admin.query_line import QueryLine, read_line, without_old
-from app.admin.query_menu import groups_of, query_menu
-from app.admin.range_bar import range_bar, with_period
 from app.admin.search_notes import search_notes
 from app.events.queries import count_after, events_after, find_event
 from app.protocol.event import parse_event_id
@@ -27,15 +25,14 @@ from app.web import access
 from app.web.current import current_store
 
 PAGE_SIZE = 50
-DEFAULT_PERIOD = "day"
 
 
 @bp.get("/events")
 @access.views
 def list_of_events() -> ResponseReturnValue:
     """Show a page of events; a query that is the id of an event redirects to that event."""
-    choice, line = _read()
-    filter, now = choice.form, utc_now()
+    choice, line = read_list(EventSearch)
+    filter = choice.form
     before, after = row_number("before"), row_number("after")
     found, newer, notes = EventRows([], None), None, []
     with current_store().read() as conn:
@@ -45,32 +42,26 @@ def list_of_events() -> ResponseReturnValue:
         if line.error is None:
             try:
                 found, newer = _page(conn, filter, before, after)
-                of_search = filter.range_of(now), found, facts
+                of_search = filter.range_of(utc_now()), found, facts
                 notes = search_notes(conn, choice, *of_search, is_paged=True)
             except QueryError as error:
                 line = replace(line, error=error)
-        names = header.projects
-        groups = groups_of(recent_values(conn, facts.newest), names)
+        recent = recent_values(conn, facts.newest)
         tests = test_issues(conn, {row.issue_id for row in found.rows})
     return render_template(
         "events.html",
         header=lambda: header,
         rows=found.rows,
         tests=tests,
-        choice=choice,
-        line=line,
         notes=notes,
-        path=request.path,
-        menu=query_menu(request.path, choice.values, groups),
-        projects=names if len(names) > 1 else {},
-        range_bar=range_bar(request.path, choice.values, filter.range_of(now)),
-        any_events=facts.newest > 0,
+        any_rows=facts.newest > 0,
         is_first=before is None,
         newest_id=found.rows[0].id if found.rows and newer is None else None,
         newer=newer,
         older=found.next,
         is_cut=found.is_cut,
         looked_at=SCAN_ROWS,
+        **list_bar("events", choice, line, recent, header.projects),
     )
 
 
@@ -78,19 +69,12 @@ def list_of_events() -> ResponseReturnValue:
 @access.views
 def news() -> ResponseReturnValue:
     """Show how many events arrived since the list was shown."""
-    after, (choice, line) = row_number("after") or 0, _read()
+    after, (choice, line) = row_number("after") or 0, read_list(EventSearch)
     count = 0
     if line.error is None:
         with current_store().read() as conn:
             count = choice.form.count_after(conn, after)
     return render_template("_news.html", count=count, after=after, choice=choice)
-
-
-def _read() -> tuple[ListChoice[EventSearch], QueryLine]:
-    given = with_period(request.args, DEFAULT_PERIOD)
-    given.pop("assigned", None)  # Events are not assigned.
-    line = read_line(given)
-    return read_choice(EventSearch, without_old(given, line)), line
 
 
 def _asked_by_id(conn: Connection, text: str) -> str | None:

@@ -13,23 +13,19 @@ from sqlalchemy import Connection
 
 from app.admin import bp
 from app.admin.event_view import EventView
-from app.admin.filter_bar import ListChoice, read_choice
+from app.admin.filter_bar import ListChoice
+from app.admin.found_list import list_bar, read_list
 from app.admin.header import header_from
 from app.admin.log_lines import ShownLine, shown_lines, whole_line
-from app.admin.query_line import QueryLine, read_line, without_old
-from app.admin.query_menu import groups_of, query_menu
-from app.admin.range_bar import range_bar, with_period
 from app.search.errors import QueryError
 from app.signals.logs.filtering import LogFilter, find_line, lines_around, read_place, write_place
 from app.signals.logs.recent import recent_facts
 from app.signals.logs.searching import Lines
 from app.signals.logs.transfer import written_lines
-from app.store import utc_now
 from app.web import access
 from app.web.current import current_store
 
 PAGE_SIZE = 100
-DEFAULT_PERIOD = "day"
 # How many lines the page of an event shows; links lead to the others.
 SHOWN_BESIDE, BYTES_BESIDE = 20, 90_000
 
@@ -38,7 +34,7 @@ SHOWN_BESIDE, BYTES_BESIDE = 20, 90_000
 @access.views
 def list_of_logs() -> ResponseReturnValue:
     """Show a page of lines."""
-    choice, line = _read()
+    choice, line = read_list(LogFilter)
     before = read_place(request.args.get("before", ""))
     found = Lines([])
     with current_store().read() as conn:
@@ -48,21 +44,15 @@ def list_of_logs() -> ResponseReturnValue:
                 found = choice.form.page(conn, before=before, limit=PAGE_SIZE)
             except QueryError as error:
                 line = replace(line, error=error)
-    names, now = header.projects, utc_now()
     return render_template(
         "logs.html",
         header=lambda: header,
         lines=shown_lines(found.lines, choice.values),
-        choice=choice,
-        line=line,
-        path=request.path,
-        menu=query_menu(request.path, choice.values, groups_of(recent, names)),
-        projects=names if len(names) > 1 else {},
-        range_bar=range_bar(request.path, choice.values, choice.form.range_of(now)),
-        any_lines=recent["any"],
+        any_rows=recent["any"],
         is_first=before is None,
         older=_older(choice, found),
         searched_back_to=found.searched_back_to,
+        **list_bar("logs", choice, line, recent, header.projects),
     )
 
 
@@ -95,7 +85,7 @@ def export_logs() -> ResponseReturnValue:
 
     :raise 422: the query is wrong.
     """
-    choice, line = _read()
+    choice, line = read_list(LogFilter)
     if line.error is not None:
         raise line.error
     parts = written_lines(current_store(), choice.form)
@@ -133,13 +123,6 @@ def _minute_before(project_id: int, at: datetime) -> dict[str, str]:
     """Return the parameters of the list of the minute before a moment."""
     start, end = at - timedelta(minutes=1), at + timedelta(seconds=1)
     return {"project": str(project_id), "start": start.isoformat(), "end": end.isoformat()}
-
-
-def _read() -> tuple[ListChoice[LogFilter], QueryLine]:
-    given = with_period(request.args, DEFAULT_PERIOD)
-    given.pop("assigned", None)  # Lines are not assigned.
-    line = read_line(given)
-    return read_choice(LogFilter, without_old(given, line)), line
 
 
 def _older(choice: ListChoice[LogFilter], found: Lines) -> str | None:

@@ -32,6 +32,8 @@ UNKNOWN = (
 UNKNOWN_SPAN = "the trace has no span with this id that is stored"
 # How many errors the page lists; all are marked at their spans.
 MAX_ERRORS = 20
+# How many services the page lists, those with the most self time; all are in its figures.
+MAX_SERVICES = 50
 # Digits of the largest number of rows to pass over.
 MAX_DIGITS = 6
 
@@ -73,6 +75,7 @@ def show_trace(trace_id: str) -> ResponseReturnValue:
         lines=lines_of(folded, names, logs.by_span),
         logs=logs,
         services=services_of(tree, names),
+        max_services=MAX_SERVICES,
         notices=notices_of(trace, tree),
         failures=sum(node.span.failed for node in tree.nodes),
         errors=trace.events[:MAX_ERRORS],

@@ -15,7 +15,6 @@ from app.traces.tree import Node, Tree
 
 # Of one span.
 MAX_VALUES = 60
-MAX_SERVICES = 50
 
 
 @dataclass
@@ -78,7 +77,7 @@ def services_of(tree: Tree, names: Mapping[int, str]) -> list[Service]:
         if of not in found:
             found[of] = Service(names.get(of, f"project {of}"))
         found[of].add(node.span.kind, node.span.failed, node.self_ms or 0.0)
-    return sorted(found.values(), key=lambda one: -one.self_ms)[:MAX_SERVICES]
+    return sorted(found.values(), key=lambda one: -one.self_ms)
 
 
 def notices_of(trace: Trace, tree: Tree) -> list[str]:

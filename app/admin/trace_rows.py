@@ -40,6 +40,7 @@ class Line(NamedTuple):
     :param ms: the duration as people read it; ``self_ms`` empty if it does not differ.
     :param marks: what was wrong with its place in the trace.
     :param logs: how many lines of logs the span has.
+    :param below: how many spans are below it, if the page has no rows for them.
     :param is_open: whether its rows are unfolded; ``None`` if it has none.
     :param ends: how many `details` elements end after it.
     """
@@ -57,12 +58,13 @@ class Line(NamedTuple):
     more_errors: int
     logs: int
     bar: Bar | None
+    below: str
     is_open: bool | None
     ends: int
 
 
 class More(NamedTuple):
-    """A line that leads to rows that the page does not show."""
+    """A line that leads to further rows below a span, of which the page shows some."""
 
     depth: int
     address: str
@@ -106,16 +108,13 @@ class _Drawing:
 
     def lines(self, row: Row, above: Node | None) -> Iterator[Line | More]:
         """Yield the line of a row, those of the rows below it, and what is left out."""
-        more = _more(row)
         if not row.rows:
             yield self.line(row, above, is_open=None)
-            if more:
-                yield more
             return
         yield self.line(row, above, is_open=not row.is_group)
         last: Line | More | None = None
         below = row.node if not row.is_group else above
-        for line in self._below(row, below, more):
+        for line in self._below(row, below, _more(row)):
             if last is not None:
                 yield last
             last = line
@@ -149,6 +148,7 @@ class _Drawing:
             0 if row.is_group else max(len(node.errors) - MAX_ERRORS, 0),
             0 if row.is_group else self._logs.get(span.span_id, 0) if span.span_id else 0,
             self._bar(row),
+            "" if row.is_group else _below(row),
             is_open,
             0,
         )
@@ -177,17 +177,24 @@ def _address(node: Node, *, alike: bool = False, after: int = 0) -> str:
     return address_of(node.span.span_id, **others, **({"after": str(after)} if after else {}))
 
 
+def _below(row: Row) -> str:
+    """Return what is below a row that has no rows below it.
+
+    A line of its own for it would make a page twice as long where each span has some below.
+    """
+    if not row.folded:
+        return ""
+    errors = row.node.errors_in - len(row.node.errors)
+    words = plural(row.folded, "span") + " below"
+    return words + (f", with {plural(errors, 'error')}" if errors else "")
+
+
 def _more(row: Row) -> More | None:
-    """Return the line about what a row has no rows for, ``None`` if that is nothing."""
-    if row.folded and not row.is_group:
-        errors = row.node.errors_in - len(row.node.errors)
-        words = plural(row.folded, "span") + " below"
-        words += f", with {plural(errors, 'error')}" if errors else ""
-        return More(row.depth + 1, _address(row.node), words, 0)
-    if row.left:
-        address = _address(row.node, alike=row.is_group, after=len(row.rows))
-        return More(row.depth + 1, address, f"{row.left:,} more", 0)
-    return None
+    """Return the line about further rows below a row, ``None`` if there are none."""
+    if not row.left:
+        return None
+    address = _address(row.node, alike=row.is_group, after=len(row.rows))
+    return More(row.depth + 1, address, f"{row.left:,} more", 0)
 
 
 def _duration(ms: float | None) -> str:

@@ -81,6 +81,17 @@ def test_waterfall_of_two_programs_has_the_error_at_its_span(
     assert "Services 2" in text_of(page) and "Errors 1" in text_of(page)
 
 
+def test_services_beyond_those_of_the_table_are_in_the_figures(
+    app: Flask, admin_client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.admin.trace.MAX_SERVICES", 1)
+    send(app, transaction(1, [], ms=10), project_id=SHOP)
+    send(app, transaction(2, [], parent=1, start=2, ms=3), project_id=STOCK)
+    settle(app)
+    page = text_of(admin_client.get(f"/admin/traces/{TRACE}").text)
+    assert "Services 2" in page and "and 1 more service, with 1 span and 3.00 ms self time" in page
+
+
 def test_page_of_a_span_shows_it_with_its_data_and_what_is_below(
     app: Flask, admin_client: FlaskClient
 ) -> None:

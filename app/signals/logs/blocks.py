@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, insert, literal, select, tuple_, update
+from sqlalchemy import Connection, and_, bindparam, delete, insert, literal, select, tuple_, update
 
 from app.signals.logs import bits
 from app.signals.logs.document import block_tokens
@@ -62,9 +62,14 @@ class Block:
 
 
 def key_is(columns: Any, operator: str, key: Key) -> Any:
-    """Return the condition that a key compares to another one."""
-    values = (literal(part, column.type) for part, column in zip(key, columns, strict=True))
-    return tuple_(*columns).op(operator, is_comparison=True)(tuple_(*values))
+    """Return the condition that a key compares to another one.
+
+    :param operator: one of ``< <= > >=``.
+    """
+    at, id = (literal(part, column.type) for part, column in zip(key, columns, strict=True))
+    # PostgreSQL takes any comparison of pairs for a third of all rows, and would read all of them.
+    bound = columns[0].op(f"{operator[0]}=", is_comparison=True)(at)
+    return and_(bound, tuple_(*columns).op(operator, is_comparison=True)(tuple_(at, id)))
 
 
 def newest_key(conn: Connection) -> Key | None:

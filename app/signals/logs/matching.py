@@ -76,11 +76,14 @@ def fits(conn: Connection, of: Wanted) -> Any:
     if conn.dialect.name == "sqlite":
         # SQLite has no function for bits, and reading them takes as long as a function would.
         return log_blocks.c.bits.label("fits")
-    has = (
-        or_(*(and_(*(func.get_bit(log_blocks.c.bits, bit) == 1 for bit in way)) for way in ways))
-        for ways in of.places
-    )
+    has = (or_(*(and_(*map(_is_set, way)) for way in ways)) for ways in of.places)
     return and_(*has).label("fits")
+
+
+def _is_set(place: int) -> Any:
+    # PostgreSQL reads a part of a value in half of the time that the whole takes.
+    byte = func.substring(log_blocks.c.bits, (place >> 3) + 1, 1)
+    return func.get_bit(byte, place & 7) == 1
 
 
 def is_fitting(of: Wanted, found: Any) -> bool:
