@@ -85,6 +85,7 @@ from app.admin import (  # noqa: E402 -- they add their routes to bp
     metrics,  # noqa: F401
     monitors,  # noqa: F401
     performance,  # noqa: F401
+    profile,  # noqa: F401
     project_setup,  # noqa: F401
     projects,  # noqa: F401
     query_completion,  # noqa: F401

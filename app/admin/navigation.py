@@ -107,7 +107,7 @@ GROUPS = (
         Page("Alerts", "list_of_alerts", (), (), _ALERTS),
     ),
     (
-        Page("Deliveries", "list_of_deliveries", ("show_delivery",), _PROJECT),
+        Page("Deliveries", "list_of_deliveries", ("show_delivery", "show_profile"), _PROJECT),
         Page("Test error", "trigger", _TEST_ERRORS, _PROJECT),
         Page("Projects", "list_of_projects", _PROJECTS),
         Page("Memories", "list_of_memory_users", ("show_memories", "delete_memories")),

@@ -16,6 +16,7 @@ from app.admin.lookups import project_names
 from app.admin.trace_facts import SpanFacts, notices_of, services_of
 from app.admin.trace_logs import logs_of
 from app.admin.trace_rows import lines_of, ticks_of
+from app.events.profiles import has_profile
 from app.protocol.lenient import read_hex
 from app.traces.folding import fold
 from app.traces.reading import read_trace
@@ -28,6 +29,7 @@ UNKNOWN = (
     "nothing is stored of a trace with this id; it may have been removed since, or it was not"
     " sampled"
 )
+UNKNOWN_SPAN = "the trace has no span with this id that is stored"
 # How many errors the page lists; all are marked at their spans.
 MAX_ERRORS = 20
 # How many services the page lists, those with the most self time; all are in its figures.
@@ -56,10 +58,11 @@ def show_trace(trace_id: str) -> ResponseReturnValue:
         trace = or_404(read_trace(conn, trace_id), UNKNOWN)
         names = project_names(conn)
         logs = logs_of(conn, trace.trace_id, place.span_id)
-    tree = make_tree(trace.spans, trace.events)
-    top = None
-    if place.span_id is not None:
-        top = or_404(tree.find(place.span_id), "the trace has no span with this id that is stored")
+        tree = make_tree(trace.spans, trace.events)
+        top = None
+        if place.span_id is not None:
+            top = or_404(tree.find(place.span_id), UNKNOWN_SPAN)
+        with_profile = top is not None and has_profile(conn, top.envelope_id)
     folded = fold(tree, top, alike=place.alike, after=place.after)
     return render_template(
         "trace.html",
@@ -79,6 +82,7 @@ def show_trace(trace_id: str) -> ResponseReturnValue:
         top=top,
         span=SpanFacts(top, names) if top else None,
         alike=place.alike,
+        has_profile=with_profile,
     )
 
 

@@ -153,7 +153,8 @@ def _metrics(value: Any, headers: Given) -> Facts:
 
 def _profile(value: Any, headers: Given) -> Facts:
     profile = read_dict(value)
-    transaction = read_dict(profile.get("transaction"))
+    several = read_list(profile.get("transactions"))  # SDKs of Python send a list of one.
+    transaction = read_dict(profile.get("transaction") or (several[0] if several else None))
     yield _text(transaction, "name") or _text(profile, "transaction_name")
     yield _text(profile, "platform") or _text(headers, "platform")
     samples = read_list(read_dict(profile.get("profile")).get("samples"))
