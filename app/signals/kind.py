@@ -36,6 +36,10 @@ class Signal(ABC):
     def read(self, stored: Stored) -> Sequence[Any]:
         """Return what an envelope has of this kind. Runs without a transaction, and is lenient."""
 
+    def is_complete(self, found: Sequence[Any]) -> bool:
+        """Return whether :meth:`read` returned all that an envelope has of this kind."""
+        return True
+
     @abstractmethod
     def write(self, conn: Connection, found: Sequence[Any], now: datetime) -> None:
         """Write what :meth:`read` returned for the envelopes of a batch, oldest first."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, func, insert, literal, select, update
 
 from app.events.tables import envelopes
 from app.signals.tables import signal_state, unread_envelopes
@@ -23,11 +23,12 @@ def write_up_to(conn: Connection, up_to: int) -> None:
     conn.execute(upsert(conn, signal_state, up_to=replaced), {"name": NAME, "up_to": up_to})
 
 
-def note_unread(conn: Connection, ids: Sequence[int]) -> None:
-    """Note envelopes that could not be read, as far as they are still there."""
+def note_unread(conn: Connection, ids: Sequence[int], *, is_partly_read: bool = False) -> None:
+    """Note envelopes that could not be read, or in part, as far as they are still there."""
     if ids:
-        there = select(envelopes.c.id).where(envelopes.c.id.in_(ids))
-        conn.execute(insert(unread_envelopes).from_select(["envelope_id"], there))
+        there = select(envelopes.c.id, literal(is_partly_read)).where(envelopes.c.id.in_(ids))
+        names = ["envelope_id", "is_partly_read"]
+        conn.execute(insert(unread_envelopes).from_select(names, there))
 
 
 def step_back(conn: Connection) -> None:

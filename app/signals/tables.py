@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, ForeignKey, String, Table
+from sqlalchemy import Boolean, Column, ForeignKey, String, Table, false
 
 from app.store import RowId, metadata
 
@@ -16,7 +16,7 @@ signal_state = Table(
     Column("up_to", RowId, nullable=False),
 )
 
-# Envelopes that failed in the walk. Their signals are shown nowhere, so their bodies stay.
+# Envelopes whose bodies have more than the rows of their signals.
 unread_envelopes = Table(
     "unread_envelopes",
     metadata,
@@ -27,4 +27,6 @@ unread_envelopes = Table(
         primary_key=True,
         autoincrement=False,
     ),
+    # Rows have a part of it; otherwise the envelope failed in the walk, and is shown nowhere.
+    Column("is_partly_read", Boolean, nullable=False, server_default=false()),
 )

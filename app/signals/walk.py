@@ -99,7 +99,18 @@ def _write(
             if rows:
                 signal.write(conn, rows, now)
         note_unread(conn, failed)
+        note_unread(conn, sorted(_in_part(found)), is_partly_read=True)
         write_up_to(conn, batch.up_to)
+
+
+def _in_part(found: Found) -> set[int]:
+    """Return the envelopes of which a signal has not read all."""
+    return {
+        id
+        for signal, of_envelopes in found.items()
+        for id, rows in of_envelopes
+        if not signal.is_complete(rows)
+    }
 
 
 def _next_batch(conn: Connection, signals: Sequence[Signal], limit: int) -> Batch:

@@ -167,6 +167,17 @@ def test_body_whose_lines_cannot_be_read_stays(
     assert count(parts.store, envelopes) == [1] and found(parts) == ["two"]
 
 
+@pytest.mark.parametrize("state", ["local", "discarded", "delivered"])
+def test_body_with_more_than_its_lines_stays_unless_sentry_has_it(parts: Parts, state: str) -> None:
+    send(parts, entry("long " * 3000))
+    send(parts, *(entry(f"line {number}") for number in range(1001)))
+    with parts.store.write() as conn:
+        conn.execute(update(envelopes).values(state=state))
+    kept = 0 if state == "delivered" else 2
+    assert remove_read_logs(parts.store) == 2 - kept
+    assert count(parts.store, envelopes, log_lines) == [kept, 1001]
+
+
 def test_lines_of_a_removed_project_go_with_it(parts: Parts) -> None:
     other = create_project(parts.store, "shop").id
     times = [ago(seconds=n) for n in range(300)]
