@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -17,6 +18,7 @@ from app.admin.filter_bar import ListChoice
 from app.admin.found_list import list_bar, read_list
 from app.admin.header import header_from
 from app.admin.log_lines import ShownLine, shown_lines, whole_line
+from app.admin.lookups import project_names
 from app.search.errors import QueryError
 from app.signals.logs.filtering import LogFilter, find_line, lines_around, read_place, write_place
 from app.signals.logs.recent import recent_facts
@@ -26,6 +28,7 @@ from app.web import access
 from app.web.current import current_store
 
 PAGE_SIZE = 100
+LIVE_EVERY_S = 5
 # How many lines the page of an event shows; links lead to the others.
 SHOWN_BESIDE, BYTES_BESIDE = 20, 90_000
 
@@ -50,9 +53,30 @@ def list_of_logs() -> ResponseReturnValue:
         lines=shown_lines(found.lines, choice.values),
         any_rows=recent["any"],
         is_first=before is None,
+        live_every=LIVE_EVERY_S if _is_live() and before is None else None,
         older=_older(choice, found),
         searched_back_to=found.searched_back_to,
         **list_bar("logs", choice, line, recent, header.projects),
+    )
+
+
+@bp.get("/live/logs")
+@access.views
+def live_logs() -> ResponseReturnValue:
+    """Show the newest lines of a list, without the rest of its page."""
+    choice, line = read_list(LogFilter)
+    found = Lines([])
+    with current_store().read() as conn:
+        names = project_names(conn)
+        if line.error is None:
+            with suppress(QueryError):  # The page has said what is wrong.
+                found = choice.form.page(conn, limit=PAGE_SIZE)
+    return render_template(
+        "_live_lines.html",
+        lines=shown_lines(found.lines, choice.values),
+        choice=choice,
+        projects=names if len(names) > 1 else {},
+        live_every=LIVE_EVERY_S,
     )
 
 
@@ -123,6 +147,10 @@ def _minute_before(project_id: int, at: datetime) -> dict[str, str]:
     """Return the parameters of the list of the minute before a moment."""
     start, end = at - timedelta(minutes=1), at + timedelta(seconds=1)
     return {"project": str(project_id), "start": start.isoformat(), "end": end.isoformat()}
+
+
+def _is_live() -> bool:
+    return request.args.get("live") == "on"
 
 
 def _older(choice: ListChoice[LogFilter], found: Lines) -> str | None:

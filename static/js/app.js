@@ -1,5 +1,6 @@
 // What the pages gain with scripts; without them everything works by reloading.
-//   data-poll, data-poll-url   replace this region now and then, never while the page is hidden
+//   data-poll, data-poll-url   replace this region now and then, never while the page is hidden, or
+//                              while something in it is unfolded; slower while nothing changes
 //   data-copy, data-copy-url   copy an element's text, or what an address answers
 //   data-item                  j and k walk over these
 //   data-key                   this key clicks (or focuses) the element
@@ -28,7 +29,7 @@ function follow(region, seconds = Number(region.dataset.poll)) {
   setTimeout(async () => {
     if (!region.isConnected) return;
     let next = region;
-    if (!document.hidden) {
+    if (!document.hidden && !region.querySelector("details[open]")) {
       try {
         const fresh = await fragment(region.dataset.pollUrl);
         if (fresh === null) return;
@@ -36,6 +37,7 @@ function follow(region, seconds = Number(region.dataset.poll)) {
         if (changed(region, fresh) || !fresh.dataset.poll) {
           region.replaceWith(fresh);
           next = fresh;
+          seconds = Number(fresh.dataset.poll) / 1.3;
         }
       } catch {
         // The network or the store is away; the next round may find it again.

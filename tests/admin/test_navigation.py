@@ -22,6 +22,7 @@ pytestmark = pytest.mark.one_database
 ALONE = {"login", "search", "suggestions", "news", "issue_news", "show_trail"} | {
     "show_first_event",
     "completions",
+    "live_logs",
 }
 FILES = {"show_payload", "show_markdown", "download_attachment", "download_feedback_file"} | {
     *("show_picture", "export_logs")

@@ -63,6 +63,22 @@ def test_line_opens_to_its_attributes_which_narrow_the_list(
     expect(shown).to_have_count(1)
 
 
+def test_live_list_shows_a_line_that_arrives(
+    new_page: NewPage, lines: None, server: Server
+) -> None:
+    page = new_page().go("/admin/logs?query=arrives")
+    expect(page.get_by_text("No line of this time matches")).to_be_visible()
+    page.get_by_role("link", name="Live", exact=True).click()
+    expect(page.get_by_text("No line matches yet.")).to_be_visible()
+    store = Store(f"sqlite:///{server.data_dir / 'devenviro.sqlite3'}")
+    with store.write() as conn:
+        write_lines(conn, [Line(OWN_PROJECT_ID, utc_now(), "info", "it arrives")])
+    store.dispose()
+    expect(page.locator(".log-lines > li")).to_have_count(1, timeout=30_000)
+    page.get_by_role("link", name="Stop").click()
+    expect(page.get_by_role("link", name="Live", exact=True)).to_be_visible()
+
+
 @LOOKS
 def test_list_of_logs_looks_right(
     new_page: NewPage, lines: None, width: int, theme: str, tmp_path: Path

@@ -35,7 +35,7 @@ PAGES: dict[tuple[str, str | None], str] = {
         list_of_alerts show_alert list_of_releases show_release list_of_memory_users show_memories
         list_of_projects set_up_project show_first_event performance list_of_metrics
         list_of_ai_calls list_of_losses show_costs show_trace show_profile list_of_logs export_logs
-        show_log_line
+        show_log_line live_logs
         list_of_monitors
         show_test_error show_all_test_errors completions""",
     ("viewer", "viewer"): """
