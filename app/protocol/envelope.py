@@ -220,6 +220,19 @@ def read_items(body: bytes) -> Iterator[tuple[dict[str, Any], bytes]]:
         position = following
 
 
+def read_event_item(body: bytes) -> dict[str, Any]:
+    """Return the payload of the event item, and decode nothing else; empty if there is none.
+
+    :raise EnvelopeError: as :func:`read_items`, if that is before the event.
+    """
+    for headers, payload in read_items(body):
+        if headers.get("type") == "event":
+            value = _decoded(headers, payload, None)
+            if isinstance(value, dict):
+                return value
+    return {}
+
+
 def parse_headers(body: bytes | bytearray, limits: Limits | None = None) -> dict[str, Any]:
     """Return the headers of an envelope without reading its items.
 
