@@ -81,8 +81,9 @@ def _without_samples(item: Item) -> dict[str, Any]:
     They would take the whole budget: a profile of ten threads has 100,000 numbers in ten seconds.
     The id of a thread may look like the number of a card.
     """
-    profile = item.payload.get("profile") if isinstance(item.payload, dict) else None
-    if item.type not in PROFILE_ITEMS or not isinstance(profile, dict):
+    if item.type not in PROFILE_ITEMS or not isinstance(item.payload, dict):
+        return {}
+    if not isinstance(profile := item.payload.get("profile"), dict):
         return {}
     parts = {"samples": _is_sample, "stacks": _is_stack}
     taken = {
