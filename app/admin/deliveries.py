@@ -33,7 +33,7 @@ from app.delivery.upstreams import WORDS, held_up_by, next_try, next_try_at, rea
 from app.events.contents import contents_of
 from app.events.states import WAITING
 from app.events.trail import Hop, delivery_hops, why_not_sent
-from app.protocol.profile import ITEM_TYPES
+from app.protocol.envelope import PROFILE_ITEMS
 from app.store import utc_now
 from app.store.paging import SCAN_ROWS
 from app.web import access
@@ -141,7 +141,7 @@ def show_delivery(envelope_id: int) -> ResponseReturnValue:
         "delivery.html",
         delivery=found,
         contents=contents,
-        profile_types=ITEM_TYPES,
+        profile_types=PROFILE_ITEMS,
         actions=actions,
         projects=names,
         row=row,

@@ -8,14 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from heapq import nlargest
+from heapq import nsmallest
 from typing import NamedTuple
 
 from app.protocol.profile import Call, Function, Profile
 
 MAX_BOXES = 500
-# Of the width. A narrower box cannot be seen.
-NARROWEST = 0.001
 
 
 class Box(NamedTuple):
@@ -40,7 +38,7 @@ class Box(NamedTuple):
 class Flame:
     """The graph.
 
-    :param left_out: how many calls of this part are too narrow, or too many.
+    :param left_out: how many calls of this part are not drawn: those with fewest samples.
     """
 
     boxes: list[Box]
@@ -62,17 +60,15 @@ def make_flame(profile: Profile, number: int = 0) -> Flame:
         Box(numbers[call], 0.0, 100.0, depth, call.function, call.samples / whole, True)
         for depth, call in enumerate(above)
     ]
-    narrowest = _narrowest(top)
-    drawn, left_out = 0, 0
-    for call, start, depth in _placed(top):
-        if call.samples < narrowest or drawn == MAX_BOXES:
-            left_out += 1
+    placed = list(_placed(top))
+    drawn = _widest(placed)
+    for call, start, depth in placed:
+        if call not in drawn:
             continue
-        drawn += 1
         x, width = (100 * value / top.samples for value in (start, call.samples))
         share = call.samples / whole
         boxes.append(Box(numbers[call], x, width, len(above) + depth, call.function, share, False))
-    return Flame(boxes, left_out)
+    return Flame(boxes, len(placed) - len(drawn))
 
 
 def _numbers(root: Call) -> dict[Call, int]:
@@ -87,10 +83,10 @@ def _above(call: Call) -> list[Call]:
     return found[::-1]
 
 
-def _narrowest(top: Call) -> float:
-    """Return how many samples a call needs to be drawn."""
-    largest = nlargest(MAX_BOXES, (call.samples for call, _, _ in _placed(top)))
-    return max(top.samples * NARROWEST, largest[-1])
+def _widest(placed: list[tuple[Call, int, int]]) -> set[Call]:
+    """Return the calls to draw: those with most samples, and of equal ones the outer ones."""
+    largest = nsmallest(MAX_BOXES, placed, key=lambda one: (-one[0].samples, one[2]))
+    return {call for call, _, _ in largest}
 
 
 def _placed(top: Call) -> Iterator[tuple[Call, int, int]]:
@@ -99,6 +95,8 @@ def _placed(top: Call) -> Iterator[tuple[Call, int, int]]:
     while waiting:
         call, start, depth = waiting.pop()
         yield call, start, depth
+        below = []
         for one in sorted(call.calls.values(), key=lambda one: -one.samples):
-            waiting.append((one, start, depth + 1))
+            below.append((one, start, depth + 1))
             start += one.samples
+        waiting += reversed(below)

@@ -8,6 +8,7 @@ from flask.typing import ResponseReturnValue
 from app.admin import bp
 from app.admin.flame import make_flame
 from app.events.profiles import profile_of
+from app.protocol.scrubbing.budget import UNCHECKED
 from app.web import access
 from app.web.current import current_store
 from app.web.errors import or_404
@@ -37,6 +38,7 @@ def show_profile(envelope_id: int) -> ResponseReturnValue:
         profile=profile,
         flame=make_flame(profile, _number("from") or 0),
         hot=[one for one in profile.hot[:MAX_HOT] if one.own],
+        lacks_names=any(UNCHECKED in one.function for one in profile.hot),
         kept=kept,
         zoomed=_number("from"),
     )

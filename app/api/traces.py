@@ -92,7 +92,10 @@ class EventOfTrace(ApiModel):
     level: Level
     title: str
     timestamp: datetime
-    span_id: str | None = Field(description="The span in which it happened.")
+    span_id: str | None = Field(
+        description="The span in which it happened; null if the event does not say it, or if its"
+        " envelope is beyond the 8 MB that are read of the events of a trace."
+    )
 
 
 class Trace(ApiModel):

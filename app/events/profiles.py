@@ -7,9 +7,9 @@ from itertools import islice
 from sqlalchemy import Connection, select
 
 from app.events.tables import envelopes
-from app.protocol.envelope import load_json, read_items
+from app.protocol.envelope import PROFILE_ITEMS, load_json, read_items
 from app.protocol.packing import unpack
-from app.protocol.profile import ITEM_TYPES, Profile, read_profile
+from app.protocol.profile import Profile, read_profile
 
 # Larger profiles are not read: this much JSON takes a quarter of a second and 100 MB.
 MAX_BYTES = 10 * 1024**2
@@ -36,12 +36,12 @@ def profile_of(
 def has_profile(conn: Connection, envelope_id: int) -> bool:
     """Return whether a profile is in an envelope."""
     types = conn.scalar(select(envelopes.c.item_types).where(envelopes.c.id == envelope_id))
-    return not {*ITEM_TYPES}.isdisjoint((types or "").split(","))
+    return not PROFILE_ITEMS.isdisjoint((types or "").split(","))
 
 
 def _payload(body: bytes, item: int | None) -> bytes | None:
     for headers, payload in islice(read_items(body), item or 0, None):
-        if headers.get("type") in ITEM_TYPES:
+        if headers.get("type") in PROFILE_ITEMS:
             return payload if len(payload) <= MAX_BYTES else None
         if item is not None:
             break

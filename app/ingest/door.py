@@ -54,6 +54,7 @@ LIMITS = Limits(
     header_bytes=64 * 1024,  # Trace headers and baggage come to 1 or 2 kB.
     json_bytes=10 * 1024**2,  # Sentry refuses events above 1 MiB, spans and profiles above 10.
     json_values=100_000,  # Some 20 MiB in memory with their scrubbed copy.
+    profile_values=600_000,  # More samples than have 10 MiB. Scrubbing does not copy them.
     depth=128,  # Where Relay's own parser (serde_json) stops.
 )
 # How long an envelope waits for the store before its client gets 503.

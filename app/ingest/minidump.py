@@ -26,11 +26,13 @@ from app.ingest.answers import Refusal, preflight
 from app.ingest.body import read_body
 from app.ingest.door import LIMITS, authorized, keep, parsed, passed_through
 from app.protocol.envelope import Envelope, Item, parse_json
+from app.protocol.lenient import read_values
 from app.protocol.minidump import MAGIC, Minidump, read_minidump
 from app.web import access
 
 FILE, EVENT = "upload_file_minidump", "sentry"
-MAX_PARTS = 100
+# The event and the parts are the items of an envelope.
+MAX_PARTS = LIMITS.items - 1
 MAX_FORM_BYTES = 1024**2
 MAX_VALUE, MAX_FILE_NAME = 1000, 200
 
@@ -78,7 +80,8 @@ def _parts(body: bytearray) -> tuple[MultiDict[str, str], list[FileStorage]]:
         _, form, files = parser.parse(stream, request.mimetype, len(body), options)
     except RequestEntityTooLarge as error:
         raise Refusal(413, "the envelope is too large", _TOO_LARGE) from error
-    found = sorted(files.values(), key=lambda file: file.name != FILE)
+    named = (file for _, file in files.items(multi=True))
+    found = sorted(named, key=lambda file: file.name != FILE)
     if not found or found[0].name != FILE:
         raise Refusal(400, _MALFORMED, f"{FILE}: a file in a multipart form is expected")
     return form, found
@@ -97,7 +100,7 @@ def _envelope(form: MultiDict[str, str], files: list[FileStorage]) -> Envelope:
     for file, content in zip(files, contents, strict=True):
         is_dump = file.name == FILE
         items.append(Item(_headers(file, "event.minidump" if is_dump else ""), content))
-    return Envelope({}, items[: LIMITS.items])
+    return Envelope({}, items)
 
 
 def _headers(file: FileStorage, kind: str) -> dict[str, str]:
@@ -112,9 +115,10 @@ def _payload(form: MultiDict[str, str], dump: Minidump) -> dict[str, Any]:
     mechanism = {"type": "minidump", "handled": False, "synthetic": True}
     payload.setdefault("platform", "native")
     payload.setdefault("level", "fatal")
-    payload.setdefault("exception", {"values": [
-        {"type": "Minidump", "value": f"{code}{program}", "mechanism": mechanism}
-    ]})  # fmt: skip
+    if not read_values(payload.get("exception")):
+        payload["exception"] = {"values": [
+            {"type": "Minidump", "value": f"{code}{program}", "mechanism": mechanism}
+        ]}  # fmt: skip
     contexts = payload.get("contexts")
     facts = {"type": "minidump", "exception_code": code, "modules": dump.modules}
     payload["contexts"] = (contexts if isinstance(contexts, dict) else {}) | {"minidump": facts}

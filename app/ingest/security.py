@@ -18,7 +18,7 @@ from app.ingest.body import read_body
 from app.ingest.door import LIMITS, authorized, keep, parsed, passed_through
 from app.protocol.envelope import Envelope, Item, parse_json
 from app.protocol.lenient import read_name
-from app.protocol.security_report import Sender, read_network_errors, read_reports
+from app.protocol.security_report import MAX_REPORTS, Sender, read_network_errors, read_reports
 from app.web import access
 
 
@@ -41,6 +41,8 @@ def _take(project_id: int) -> Response:
         raise Refusal(401, "no public key was given")
     with read_body() as body:
         reports = parsed(lambda text: parse_json(text, LIMITS), body)
+    if isinstance(reports, list) and len(reports) > MAX_REPORTS:
+        raise Refusal(413, "the body is too large", f"at most {MAX_REPORTS} reports")
     answer = jsonify({})
     for payload in read_reports(reports, _sender()):
         answer = keep(Envelope({}, [Item({"type": "event"}, payload)]), known, via)

@@ -43,7 +43,7 @@ JSON_ITEMS = frozenset(
 
 # In these items, another format may follow the JSON (for example Android's traces). Such a payload
 # is kept as bytes.
-_MIXED_ITEMS = frozenset({"profile", "profile_chunk"})
+PROFILE_ITEMS = frozenset({"profile", "profile_chunk"})
 
 _CONTAINERS = (dict, list)
 
@@ -65,6 +65,7 @@ class Limits:
     :param json_bytes: bytes of the JSON of an item.
     :param json_values: values in the JSON of an item; each takes some 100 bytes of memory, even if
         it is much shorter on the wire.
+    :param profile_values: the same for a profile, which has four values a sample.
     :param depth: levels of nesting in JSON.
     """
 
@@ -72,6 +73,7 @@ class Limits:
     header_bytes: int
     json_bytes: int
     json_values: int
+    profile_values: int
     depth: int
 
 
@@ -218,6 +220,19 @@ def read_items(body: bytes) -> Iterator[tuple[dict[str, Any], bytes]]:
         position = following
 
 
+def read_event_item(body: bytes) -> dict[str, Any]:
+    """Return the payload of the event item, and decode nothing else; empty if there is none.
+
+    :raise EnvelopeError: as :func:`read_items`, if that is before the event.
+    """
+    for headers, payload in read_items(body):
+        if headers.get("type") == "event":
+            value = _decoded(headers, payload, None)
+            if isinstance(value, dict):
+                return value
+    return {}
+
+
 def parse_headers(body: bytes | bytearray, limits: Limits | None = None) -> dict[str, Any]:
     """Return the headers of an envelope without reading its items.
 
@@ -226,17 +241,19 @@ def parse_headers(body: bytes | bytearray, limits: Limits | None = None) -> dict
     return _read_headers(body, 0, "the envelope's headers", limits)[0]
 
 
-def parse_json(text: bytes | bytearray, limits: Limits) -> Any:
+def parse_json(text: bytes | bytearray, limits: Limits, kind: str = "") -> Any:
     """Return the value of JSON from a client, within limits.
 
+    :param kind: the type of its item.
     :raise EnvelopeTooLarge: the JSON is too long or has too many values.
     :raise EnvelopeError: the text is not JSON, or it is nested too deeply.
     """
     if len(text) > limits.json_bytes:
         raise EnvelopeTooLarge(f"an item of JSON has at most {limits.json_bytes} bytes")
     # Commas in strings also count. Counting too many is better than a second parser.
-    if len(text) > limits.json_values and text.count(b",") > limits.json_values:
-        raise EnvelopeTooLarge(f"an item of JSON has at most {limits.json_values} values")
+    most = limits.profile_values if kind in PROFILE_ITEMS else limits.json_values
+    if len(text) > most and text.count(b",") > most:
+        raise EnvelopeTooLarge(f"an item of JSON has at most {most} values")
     try:
         value = load_json(text)
     except RecursionError as error:
@@ -350,10 +367,10 @@ def _decoded(headers: dict[str, Any], payload: bytes, limits: Limits | None) -> 
         except (ValueError, RecursionError):
             return payload
     try:
-        return parse_json(payload, limits)
+        return parse_json(payload, limits, headers["type"])
     except EnvelopeTooLarge:
         raise
     except EnvelopeError as error:
-        if headers["type"] in _MIXED_ITEMS:
+        if headers["type"] in PROFILE_ITEMS:
             return payload
         raise EnvelopeError(f"the payload of an item {headers['type']!r}: {error}") from error

@@ -24,7 +24,6 @@ from app.protocol.lenient import (
     read_text,
 )
 
-ITEM_TYPES = ("profile", "profile_chunk")
 # Of a stack, its outermost frames; and calls of the tree, those with most samples.
 MAX_DEPTH, MAX_CALLS = 200, 50_000
 MAX_THREADS, MAX_TEXT = 100, 200

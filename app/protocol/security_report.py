@@ -15,17 +15,15 @@ RFC 7469; the members by https://github.com/getsentry/relay (``security_report.r
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import islice
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from app.protocol.caller import AUTO_ADDRESS
 from app.protocol.lenient import read_dict, read_int, read_list, read_name
 
-# The maximum for one request. A browser collects reports for about a minute.
-MAX_REPORTS = 50
-# As many items as Sentry takes in one envelope.
-MAX_NETWORK_ERRORS = 100
+# The maximum for one request: as many items as an envelope may have. A browser collects reports for
+# about a minute.
+MAX_REPORTS = 100
 MAX_TEXT = 1000
 _SELF = ("", "self", "'self'")
 # A browser sends these words for blocked content without a URL.
@@ -79,12 +77,11 @@ def read_network_errors(body: Any) -> list[dict[str, Any]]:
     Source: https://www.w3.org/TR/network-error-logging/#network-error-reports, 2026-11-28.
     """
     reports = body if isinstance(body, list) else [body]
-    found = (one for one in reports if read_dict(one).get("type") == "network-error")
-    return list(islice(found, MAX_NETWORK_ERRORS))
+    return [one for one in reports if read_dict(one).get("type") == "network-error"]
 
 
 def _reports_in(body: Any) -> Iterator[dict[str, Any]]:
-    for report in read_list(body)[:MAX_REPORTS] if isinstance(body, list) else [body]:
+    for report in body if isinstance(body, list) else [body]:
         if not isinstance(report, dict):
             continue
         if "body" not in report or "type" not in report:

@@ -58,7 +58,7 @@ def search_events(
     :param any_of: values by key of which an event needs only one.
     :raise QueryError: a value of a term cannot be searched for.
     """
-    compiled = compile_terms(terms, resolver(conn))
+    compiled = compile_terms(terms, resolver(conn, project_id))
     _refuse_patterns(terms, compiled)
     of_projects = (*exact_clauses(project_id), *_of_projects(allowed))
     of_values = exact_clauses(None, exactly)

@@ -64,7 +64,7 @@ def issues_with(
     :param exactly: further values of the event by key, as in ``{"environment": "production"}``.
     :raise QueryError: a value of a term cannot be searched for.
     """
-    compiled = compile_terms(terms, resolver(conn))
+    compiled = compile_terms(terms, resolver(conn, project_id))
     clauses = (*compiled.clauses, *exact_clauses(None, exactly))
     found = _by_events(conn, (*clauses, *exact_clauses(project_id)), range)
     if found.searched_back_to and _are_in_documents(clauses):

@@ -16,21 +16,25 @@ LATEST = "latest"
 MAX_WAYS = 500
 
 
-def resolver(conn: Connection) -> Resolve:
-    """Return the function that finds the ways of terms about projects and the latest release."""
+def resolver(conn: Connection, within: int | None = None) -> Resolve:
+    """Return the function that finds the ways of terms about projects and the latest release.
+
+    :param within: the only project that is searched. No other one is looked at: whoever may read
+        only this one must not learn from an answer what others there are.
+    """
 
     def resolve(term: Term) -> tuple[Way, ...] | None:
         if term.key == "project":
-            return _of_projects(conn, term)
+            return _of_projects(conn, term, within)
         if term.key == "release" and any(_is_latest(value) for value in term.values):
-            return _of_releases(conn, term)
+            return _of_releases(conn, term, within)
         return None
 
     return resolve
 
 
-def _of_projects(conn: Connection, term: Term) -> tuple[Way, ...]:
-    ids = project_ids(conn, term)[:MAX_WAYS]
+def _of_projects(conn: Connection, term: Term, within: int | None) -> tuple[Way, ...]:
+    ids = project_ids(conn, term, within)[:MAX_WAYS]
     return tuple((Match(tokens.equal("project", str(number))),) for number in ids)
 
 
@@ -38,13 +42,15 @@ def _is_latest(value: Value) -> bool:
     return value.text.lower() == LATEST and not value.is_quoted
 
 
-def _of_releases(conn: Connection, term: Term) -> tuple[Way, ...]:
+def _of_releases(conn: Connection, term: Term, within: int | None) -> tuple[Way, ...]:
     others = [value for value in term.values if not _is_latest(value)]
     if any(value.has_wildcard for value in others):
         raise QueryError("latest and a release with * cannot stand in one list", term.at)
     ways = [_release(value.text) for value in others]
     newest = select(func.max(releases.c.id)).where(releases.c.has_events)
     newest = newest.group_by(releases.c.project_id)
+    if within is not None:
+        newest = newest.where(releases.c.project_id == within)
     query = select(releases.c.project_id, releases.c.version).where(releases.c.id.in_(newest))
     for project_id, version in conn.execute(query.limit(MAX_WAYS)):
         ways.append((*_release(version), Match(tokens.equal("project", str(project_id)))))

@@ -10,9 +10,15 @@ from app.projects.tables import projects
 from app.search.grammar import Term, Value
 
 
-def project_ids(conn: Connection, term: Term) -> list[int]:
-    """Return the projects of ``project:``, which names them by id or by name, in any case."""
-    names = conn.execute(select(projects.c.id, projects.c.name)).all()
+def project_ids(conn: Connection, term: Term, within: int | None = None) -> list[int]:
+    """Return the projects of ``project:``, which names them by id or by name, in any case.
+
+    :param within: the only project that is searched; there are no others then.
+    """
+    query = select(projects.c.id, projects.c.name)
+    if within is not None:
+        query = query.where(projects.c.id == within)
+    names = conn.execute(query).all()
     return [
         project.id
         for project in names

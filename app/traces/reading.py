@@ -17,7 +17,7 @@ from sqlalchemy import Connection, select
 from app.events.tables import envelopes, events
 from app.inputs.period import period_range
 from app.projects.tables import projects
-from app.protocol.envelope import Envelope, parse_envelope
+from app.protocol.envelope import Envelope, parse_envelope, read_event_item
 from app.protocol.lenient import parse_event_id, read_dict, read_hex
 from app.protocol.packing import unpack
 from app.protocol.span import Span, read_spans
@@ -30,6 +30,8 @@ MAX_SPANS = 20_000
 MAX_ENVELOPES = 1000
 MAX_BYTES = 32 * 1024**2
 MAX_EVENTS = 100
+# Bytes of the envelopes that are read to place the events; JSON of this size takes a second.
+MAX_EVENT_BYTES = 8 * 1024**2
 
 # The projects to read; ``None`` for all.
 Projects = frozenset[int] | None
@@ -46,7 +48,8 @@ class TraceSpan(NamedTuple):
 class TraceEvent(NamedTuple):
     """An event of a trace.
 
-    :param span_id: the span in which it happened, ``None`` if the event does not say it.
+    :param span_id: the span in which it happened, ``None`` if the event does not say it, or if its
+        envelope was too large to be read.
     """
 
     event_id: str
@@ -65,6 +68,8 @@ class Trace:
     :param spans: each once, in the order in which their envelopes came.
     :param events: the newest ones, newest first.
     :param has_more_spans: whether only a part of it is read, as it is larger than the bounds.
+    :param unread_events: how many events have no span here as their envelopes were too large to be
+        read.
     :param repeated: how many spans came again and are left out.
     """
 
@@ -73,6 +78,7 @@ class Trace:
     events: list[TraceEvent] = field(default_factory=list)
     has_more_spans: bool = False
     has_more_events: bool = False
+    unread_events: int = 0
     repeated: int = 0
 
 
@@ -161,21 +167,41 @@ def _add_events(conn: Connection, trace: Trace, allowed: Projects) -> None:
     of = events.c
     columns = of.event_id, of.issue_id, of.project_id, of.level, of.title, of.timestamp
     query = (
-        select(*columns, envelopes.c.body)
+        select(*columns, envelopes.c.id.label("envelope_id"), envelopes.c.size_bytes)
         .join(envelopes, envelopes.c.id == of.envelope_id)
         .join(projects, projects.c.id == of.project_id)
         .where(of.id.in_(found.ids), projects.c.deleted_at.is_(None))
         .order_by(of.id.desc())
     )
-    for row in conn.execute(query):
-        if allowed is None or row.project_id in allowed:
-            trace.events.append(TraceEvent(*row[:-1], _span_of(row.body)))
+    if allowed is not None:
+        query = query.where(of.project_id.in_(allowed))
+    rows = conn.execute(query).all()
+    span_ids = _span_ids(conn, _small_enough(rows))
+    trace.unread_events = sum(row.envelope_id not in span_ids for row in rows)
+    trace.events += [TraceEvent(*row[:6], span_ids.get(row.envelope_id)) for row in rows]
+
+
+def _small_enough(rows: Sequence[Any]) -> list[int]:
+    """Return the envelopes to read, of the newest events first; one too large is passed over."""
+    ids: list[int] = []
+    left = MAX_EVENT_BYTES
+    for row in rows:
+        if row.size_bytes <= left:
+            left -= row.size_bytes
+            ids.append(row.envelope_id)
+    return ids
+
+
+def _span_ids(conn: Connection, ids: Sequence[int]) -> dict[int, str | None]:
+    """Return the span of the event of each envelope."""
+    query = select(envelopes.c.id, envelopes.c.body).where(envelopes.c.id.in_(ids))
+    return {row.id: _span_of(row.body) for row in conn.execute(query)}
 
 
 def _span_of(body: bytes) -> str | None:
     try:
-        item = parse_envelope(unpack(body)).event()
+        payload = read_event_item(unpack(body))
     except ValueError:
         return None
-    contexts = read_dict(item.payload.get("contexts")) if item else {}
+    contexts = read_dict(payload.get("contexts"))
     return read_hex(read_dict(contexts.get("trace")).get("span_id"), 16)

@@ -123,14 +123,14 @@ def _column_of_ids() -> tuple[Column[Any], Column[Any]]:
 def _check_rows(
     allowed: frozenset[int], key: Column[Any], project: Column[Any], ids: Iterable[Any]
 ) -> None:
-    """Refuse ids of objects that are not of these projects; an event may be in several.
+    """Refuse ids unless all of their objects are of these projects; an event may be in several.
 
-    Objects that do not exist are left to the view, which answers 404 or leaves them out.
+    An object of another project is answered as one that does not exist.
     """
-    known: list[Any] = [one for one in map(_as_stored, ids) if one is not None]
+    known = {one for one in map(_as_stored, ids) if one is not None}
     with current_store().read() as conn:
-        found = set(conn.scalars(select(project).where(key.in_(known)).distinct()))
-    if not found <= allowed:
+        found = conn.execute(select(key, project).where(key.in_(known)).distinct()).all()
+    if {id for id, _ in found} != known or not {of for _, of in found} <= allowed:
         abort(404, description="the projects of this token have no such object")
 
 

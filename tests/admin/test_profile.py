@@ -108,6 +108,16 @@ def test_graph_is_bounded_and_says_what_is_left_out(app: Flask, admin_client: Fl
     assert len(page) < 300_000
 
 
+def test_outer_calls_are_drawn_before_what_is_below_a_few_of_them(
+    app: Flask, admin_client: FlaskClient
+) -> None:
+    names = [f"{kind} {number}" for number in range(300) for kind in ("outer", "inner")]
+    stacks = [[2 * number + 1, 2 * number] for number in range(300)]
+    drawn = boxes_of(page_of(app, admin_client, profile(stacks, [1] * 300, names)))
+    assert len(drawn) == MAX_BOXES
+    assert sum(label.startswith("outer") for label in drawn) == 300
+
+
 def test_envelope_without_a_profile_has_no_such_page(app: Flask, admin_client: FlaskClient) -> None:
     send(app, transaction(1, []), Item({"type": "profile"}, {"sampled_profile": "AAAA"}))
     settle(app)

@@ -20,6 +20,7 @@ from werkzeug.test import TestResponse
 from app.events.tables import envelopes, events
 from app.ingest import body, door
 from app.projects import create_project, revoke_key
+from app.protocol.envelope import parse_envelope
 from app.protocol.packing import unpack
 from app.store import StoreUnavailable
 from tests.conftest import parts_of
@@ -346,6 +347,25 @@ def test_more_items_values_or_bytes_of_json_than_allowed_are_413(
     assert post(client, envelope(event(message="x" * door.LIMITS.json_bytes))).status_code == 413
     assert post(client, b'{"x":"' + b"x" * 70_000 + b'"}\n').status_code == 413
     assert stored() == (0, 0)
+
+
+def test_profile_of_many_threads_is_kept_with_its_numbers(app: Flask, client: FlaskClient) -> None:
+    card = "4111111111111111"  # A thread may have such a number.
+    samples = [
+        {"stack_id": n % 7, "thread_id": card, "elapsed_since_start_ns": str(n * 10_000_000)}
+        for n in range(45_000)
+    ]
+    frames = [{"function": "pay", "filename": "shop.py", "vars": {"password": "hunter22hunter"}}]
+    profile = {"samples": samples, "stacks": [[0]] * 7, "frames": frames}
+    payload = {"version": "1", "platform": "python", "profile": profile}
+    assert post(client, envelope(json.dumps(payload).encode(), kind="profile")).status_code == 200
+    with parts_of(app).store.read() as conn:
+        (item,) = parse_envelope(unpack(conn.scalar(select(envelopes.c.body)))).items
+    assert item.payload["profile"]["samples"] == samples
+    assert item.payload["profile"]["stacks"] == [[0]] * 7
+    assert "hunter22hunter" not in json.dumps(item.payload)
+    values = b'{"profile":[' + b"0," * (door.LIMITS.profile_values + 1) + b"0]}"
+    assert post(client, envelope(values, kind="profile")).status_code == 413
 
 
 def test_large_attachment_is_kept_whole(app: Flask, client: FlaskClient) -> None:

@@ -17,6 +17,7 @@ from sqlalchemy import select
 
 from app.events.queries import find_event
 from app.events.tables import envelopes
+from app.ingest.minidump import MAX_PARTS
 from app.protocol.envelope import parse_envelope
 from app.protocol.minidump import MAX_MODULES, Minidump, read_minidump
 from app.protocol.packing import unpack
@@ -137,3 +138,23 @@ def test_lying_header_reads_nothing_outside_and_not_without_end() -> None:
 def test_any_bytes_after_the_magic_are_read_or_left_out(tail: bytes) -> None:
     found = read_minidump(b"MDMP" + tail)
     assert found is None or len(found.modules) <= MAX_MODULES
+
+
+def test_files_of_one_name_are_all_kept_and_too_many_are_413(
+    app: Flask, client: FlaskClient
+) -> None:
+    logs = [(BytesIO(f"log {number}".encode()), "shop.log") for number in range(MAX_PARTS)]
+    assert send(client, minidump(), log=logs).status_code == 413
+    logs = [(BytesIO(f"log {number}".encode()), "shop.log") for number in range(MAX_PARTS - 1)]
+    assert send(client, minidump(), log=logs).status_code == 200
+    _, _, *kept = stored_envelope(app).items
+    assert [item.payload for item in kept] == [f"log {n}".encode() for n in range(MAX_PARTS - 1)]
+
+
+@pytest.mark.parametrize("junk", [7, "x", [], {"values": [None]}])
+def test_exception_of_the_form_that_is_none_is_replaced(
+    app: Flask, client: FlaskClient, junk: object
+) -> None:
+    assert send(client, minidump(), sentry=json.dumps({"exception": junk})).status_code == 200
+    event = stored_envelope(app).items[0].payload
+    assert event["exception"]["values"][0]["type"] == "Minidump"

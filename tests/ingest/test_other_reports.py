@@ -10,8 +10,13 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from sqlalchemy import func, select
 
 from app.delivery.destinations import set_dsn
+from app.events.tables import envelopes
+from app.protocol.envelope import parse_envelope
+from app.protocol.packing import unpack
+from app.protocol.security_report import MAX_REPORTS
 from tests.conftest import parts_of
 from tests.delivery_steps import deliver
 from tests.ingest.conftest import add_projects
@@ -39,6 +44,20 @@ def app(make_app: Callable[..., Flask], mini_sentry: MiniSentry) -> Flask:
 def items_of(mini_sentry: MiniSentry) -> list[tuple[str, Any]]:
     """Return the items that were sent on."""
     return [(item.type, item.payload) for one in mini_sentry.envelopes for item in one.items]
+
+
+@pytest.mark.parametrize("report", [NETWORK_ERROR, VIOLATION])
+def test_more_reports_than_are_kept_are_413(
+    app: Flask, client: FlaskClient, report: dict[str, Any]
+) -> None:
+    path = f"/api/42/security/?sentry_key={KEY}"
+    assert client.post(path, json=[report] * (MAX_REPORTS + 1)).status_code == 413
+    with parts_of(app).store.read() as conn:
+        assert conn.scalar(select(func.count()).select_from(envelopes)) == 0
+    assert client.post(path, json=[report] * MAX_REPORTS).status_code == 200
+    with parts_of(app).store.read() as conn:
+        bodies = conn.scalars(select(envelopes.c.body)).all()
+    assert sum(len(parse_envelope(unpack(body)).items) for body in bodies) == MAX_REPORTS
 
 
 @pytest.mark.parametrize("path", ["nel", "security", "csp-report"])

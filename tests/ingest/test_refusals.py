@@ -33,7 +33,7 @@ def store(app: Flask) -> Store:
 @pytest.fixture(autouse=True)
 def _few_values(monkeypatch: pytest.MonkeyPatch) -> None:
     limits = door.LIMITS
-    few = Limits(limits.items, limits.header_bytes, limits.json_bytes, 2, limits.depth)
+    few = Limits(limits.items, limits.header_bytes, limits.json_bytes, 2, 2, limits.depth)
     monkeypatch.setattr(door, "LIMITS", few)
 
 

@@ -60,7 +60,14 @@ def test_any_json_is_read_as_by_the_standard_library(value: Any, is_ascii: bool)
     assert outcome_of(load_json, text) == outcome_of(standard, text)
 
 
-LIMITS = Limits(items=1, header_bytes=100, json_bytes=10**6, json_values=100_000, depth=128)
+LIMITS = Limits(
+    items=1,
+    header_bytes=100,
+    json_bytes=10**6,
+    json_values=100_000,
+    profile_values=100_000,
+    depth=128,
+)
 
 
 @pytest.mark.parametrize("around", ["{}", '{"a": [[[]]], "b": "[{[{[{", "c": %s}', "[%s, [[]]]"])

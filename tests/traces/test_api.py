@@ -18,6 +18,7 @@ from app.intake.pruning import remove_ids
 from app.intake.removed_projects import remove_deleted_projects
 from app.projects import create_project
 from app.projects.ending import delete_project
+from app.protocol import packing
 from app.protocol.envelope import Envelope, Item
 from app.traces import listing, reading
 from app.traces.tables import trace_envelopes, transactions
@@ -307,3 +308,29 @@ def test_rows_go_with_their_envelopes_and_with_their_project(
     with store.read() as conn:
         for table in (transactions, trace_envelopes):
             assert conn.scalar(select(func.count()).select_from(table)) == 0
+
+
+@pytest.mark.parametrize("database_url", ["sqlite", "postgresql"], indirect=True)
+def test_events_with_large_attachments_are_listed_without_being_read(
+    app: Flask, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their bodies are read for the ids of the spans only, and that has a bound."""
+    for number, size in ((1, 10), (2, 90_000), (3, 40_000), (4, 40_000), (5, 40_000)):
+        trace = {"trace_id": TRACE, "span_id": span_id(number)}
+        event = Item({"type": "event"}, {"message": "odd", "contexts": {"trace": trace}})
+        file = Item({"type": "attachment", "filename": "dump"}, b"x" * size)
+        send(app, file, event, event_id=f"{number:032x}", project_id=SHOP)
+    settle(app)
+    inflated: list[int] = []
+
+    def unpack(stored: bytes) -> bytes:
+        body = packing.unpack(stored)
+        inflated.append(len(body))
+        return body
+
+    monkeypatch.setattr(reading, "unpack", unpack)
+    monkeypatch.setattr(reading, "MAX_EVENT_BYTES", 85_000)
+    found = client.get(f"/api/traces/{TRACE}").json["events"]
+    expected = {5: span_id(5), 4: span_id(4), 3: None, 2: None, 1: span_id(1)}
+    assert [(int(one["event_id"], 16), one["span_id"]) for one in found] == list(expected.items())
+    assert sum(inflated) <= 85_000

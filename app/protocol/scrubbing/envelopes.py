@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable
 from typing import Any, Literal
 
-from app.protocol.envelope import Envelope, Item, dump_json
+from app.protocol.envelope import PROFILE_ITEMS, Envelope, Item, dump_json
 from app.protocol.scrub import Finding, Scrubber
 from app.protocol.scrubbing.budget import MAX_WORK, WorkBudget
 from app.protocol.scrubbing.texts import ODD_BYTES as _ODD
@@ -34,7 +34,9 @@ _KEPT = {
     "sent_at": _TIME, "type": _WORD, "attachment_type": _WORD,
 }  # fmt: skip
 # These items may begin with JSON; the rest is binary.
-_BINARY_ITEMS = frozenset({"replay_recording", "replay_video", "profile", "profile_chunk"})
+_BINARY_ITEMS = PROFILE_ITEMS | {"replay_recording", "replay_video"}
+# What a sample of a profile has: numbers.
+_OF_SAMPLE = frozenset({"elapsed_since_start_ns", "stack_id", "thread_id", "timestamp"})
 _FILE = "attachment"
 # The header with the number of JSON bytes at the start of an item that continues in another format.
 _META_LENGTH = "meta_length"
@@ -64,11 +66,54 @@ def scrub_envelope(
     findings = _scrub_headers(envelope, scrubber, known, budget)
     for item in envelope.items:
         if not isinstance(item.payload, bytes):
+            samples = _without_samples(item)
             item.payload, found = scrubber.scrub(item.payload, known, budget)
+            _put_back(item, samples)
             findings += found
         elif item.type != _FILE or attachments == "scrub":
             findings += _scrub_bytes(item, scrubber, known, budget)
     return findings
+
+
+def _without_samples(item: Item) -> dict[str, Any]:
+    """Take the numbers of samples and stacks out of a profile, and return them.
+
+    They would take the whole budget: a profile of ten threads has 100,000 numbers in ten seconds.
+    The id of a thread may look like the number of a card.
+    """
+    if item.type not in PROFILE_ITEMS or not isinstance(item.payload, dict):
+        return {}
+    if not isinstance(profile := item.payload.get("profile"), dict):
+        return {}
+    parts = {"samples": _is_sample, "stacks": _is_stack}
+    taken = {
+        name: given
+        for name, is_plain in parts.items()
+        if isinstance(given := profile.get(name), list) and all(map(is_plain, given))
+    }
+    item.payload = {**item.payload, "profile": {**profile, **dict.fromkeys(taken, ())}}
+    return taken
+
+
+def _put_back(item: Item, taken: dict[str, Any]) -> None:
+    if taken and isinstance(profile := item.payload.get("profile"), dict):
+        profile.update(taken)
+
+
+def _is_sample(value: object) -> bool:
+    return (
+        isinstance(value, dict)
+        and value.keys() <= _OF_SAMPLE
+        and all(
+            type(one) in (int, float)
+            or (isinstance(one, str) and len(one) < 21 and one.isdecimal())
+            for one in value.values()
+        )
+    )
+
+
+def _is_stack(value: object) -> bool:
+    return isinstance(value, list) and all(type(one) is int for one in value)
 
 
 def _drop_files(envelope: Envelope) -> None:

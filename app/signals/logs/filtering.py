@@ -79,7 +79,7 @@ class LogFilter(RangeFilter):
 
         :raise QueryError: a term finds issues, or cannot be searched for.
         """
-        given, asked = self._given(), conditions_of(conn, self.parsed)
+        given, asked = self._given(), conditions_of(conn, self.parsed, self.project_id)
         chosen = self.range_of(utc_now())
         end = None if chosen.end is None else (chosen.end, 0)
         first = min(filter(None, (before, end)), default=None)

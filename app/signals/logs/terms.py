@@ -42,9 +42,10 @@ _JOINED = {
 }
 
 
-def conditions_of(conn: Connection, query: Query) -> Conditions:
+def conditions_of(conn: Connection, query: Query, within: int | None = None) -> Conditions:
     """Return the conditions of a query.
 
+    :param within: the only project that is searched; a term about another one finds nothing.
     :raise QueryError: a term is about events or issues, or cannot find a line.
     """
     _check_joined(query.terms)
@@ -56,8 +57,8 @@ def conditions_of(conn: Connection, query: Query) -> Conditions:
             others.append(term)
         else:
             comparisons.append(comparison)
-    known = resolver(conn)
-    compiled = compile_terms(others, lambda term: _ways(term, known(term)))
+    known = resolver(conn, within)
+    compiled = compile_terms(others, lambda term: _ways(term, known(term), within))
     if compiled.patterns:
         at = compiled.patterns[0].at
         raise QueryError("for logs, * stands only at the end of a word", at)
@@ -110,14 +111,21 @@ def _comparison(term: Term) -> Comparison | None:
     return Comparison(term.tag, compared[1], number, term.is_negated)
 
 
-def _ways(term: Term, known: tuple[Way, ...] | None) -> tuple[Way, ...] | None:
+def _ways(term: Term, known: tuple[Way, ...] | None, within: int | None) -> tuple[Way, ...] | None:
     """Return the ways of a term that tokens of lines have in a form of their own."""
-    if known == ():
-        problem = "there is no such project" if term.key == "project" else "no release is known yet"
-        raise _refused(term, problem)
+    # In one project, to exclude another one is nothing wrong.
+    if known == () and (within is None or not term.is_negated):
+        raise _refused(term, _unknown(term, within))
     if term.key == "has" and any(known_key(value.text) == "project" for value in term.values):
         return ((Match(ANY),),)  # Every line has one.
     return _of_traces(term) if term.key == "trace" else known
+
+
+def _unknown(term: Term, within: int | None) -> str:
+    if term.key != "project":
+        return "no release is known yet"
+    problem = "there is no such project"
+    return problem if within is None else f"{problem} in this search, which is of project {within}"
 
 
 def _of_traces(term: Term) -> tuple[Way, ...] | None:
