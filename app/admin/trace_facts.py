@@ -107,6 +107,11 @@ def _notices(trace: Trace, tree: Tree) -> Iterator[str]:
         )
     if unknown := sum(node.span.ms is None for node in tree.nodes):
         yield f"{_verb(unknown, 'has', 'have')} no plausible time, and so no bar."
+    if far := sum(node.is_far for node in tree.nodes):
+        yield (
+            f"{_verb(far, 'has', 'have')} a time that does not fit, and so no bar: more than a day"
+            " away from the trace, as by a wrong clock."
+        )
     if unread := trace.unread_events:
         verb = "stands" if unread == 1 else "stand"
         yield (

@@ -154,7 +154,7 @@ class _Drawing:
         )
 
     def _bar(self, row: Row) -> Bar | None:
-        timed = [node.span for node in row.nodes if node.span.ms is not None]
+        timed = [node.span for node in row.nodes if node.fits]
         starts = [span.start for span in timed if span.start is not None]
         ends = [span.end for span in timed if span.end is not None]
         if not starts or not ends:
@@ -217,3 +217,5 @@ def _marks(node: Node) -> Iterator[str]:
         yield "below itself"
     if node.is_outside:
         yield "outside of its parent"
+    if node.is_far:
+        yield "time does not fit"

@@ -7,6 +7,7 @@ notifications and notes them. So even after a crash no notification is missing o
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
 from typing import Any
@@ -20,7 +21,9 @@ from app.alerts.rules.stored import Watch, watches
 from app.alerts.tables import noticed_monitors
 from app.monitors import changes
 from app.monitors.queries import failing_states, states_by_id
-from app.monitors.tables import monitor_states
+from app.monitors.tables import monitor_states, monitors
+from app.projects import Project
+from app.projects.ending import DELETED, RESTORED, when_changed
 from app.store import Store, facts, replaced, upsert
 
 KIND = "monitor"
@@ -53,17 +56,42 @@ def dispatch_monitor_alerts(store: Store, now: datetime) -> int:
 
 def delete_monitor(conn: Connection, row: Row[Any], now: datetime) -> None:
     """Delete a monitor with its runs, and tell the end of what was told about it."""
-    columns = noticed_monitors.c
     its = select(monitor_states.c.id).where(monitor_states.c.monitor_id == row.id)
-    told = columns.state_id.in_(its), columns.is_open.is_(True)
+    sender = _Sender(conn, now)
+    for rule, state in _told(conn, its):
+        sender.add(rule, _end(rule, state, "was deleted"), state.id)
+    changes.remove_monitor(conn, row)
+
+
+@when_changed
+def _end_with_project(conn: Connection, project: Project, action: str, now: datetime) -> None:
+    """Tell the end of what was told about the monitors of a project that is archived or deleted."""
+    if action == RESTORED:
+        return
+    its = select(monitor_states.c.id).join(monitors, monitors.c.id == monitor_states.c.monitor_id)
+    sender = _Sender(conn, now)
+    for rule, state in _told(conn, its.where(monitors.c.project_id == project.id)):
+        verb = f"is no longer watched, {project.name} was {action.removeprefix('project_')}"
+        draft = _end(rule, state, verb)
+        if action == DELETED:
+            # What is of the project is removed with it, perhaps before it is sent.
+            draft = replace(draft, project_id=None)
+        sender.add(rule, draft, state.id)
+        _close(conn, rule, state)
+
+
+def _told(conn: Connection, state_ids: Any) -> list[tuple[Watch, Row[Any]]]:
+    """Return which rules told of which of some states that they fail, and of no end yet."""
+    columns = noticed_monitors.c
+    told = columns.state_id.in_(state_ids), columns.is_open.is_(True)
     named = conn.execute(select(noticed_monitors).where(*told)).all()
     states = states_by_id(conn, [one.state_id for one in named])
-    sender = _Sender(conn, now)
-    for rule in watches(conn) if named else ():
-        for one in named:
-            if (rule.id, rule.project_id) == (one.rule_id, row.project_id):
-                sender.add(rule, _end(rule, states[one.state_id], "was deleted"), one.state_id)
-    changes.remove_monitor(conn, row)
+    return [
+        (rule, states[one.state_id])
+        for rule in (watches(conn) if named else ())
+        for one in named
+        if (rule.id, rule.project_id) == (one.rule_id, states[one.state_id].project_id)
+    ]
 
 
 def _due(
@@ -150,7 +178,7 @@ class _Sender:
 
     def add(self, rule: Watch, draft: Draft, state_id: int) -> None:
         incident = f"devenviro-{self.instance}-monitor-{state_id}"
-        draft = Draft(**vars(draft) | {"incident": incident})
+        draft = replace(draft, incident=incident)
         to = chosen(self.channels, rule.channel_ids)
         add_notification(self.conn, draft, to, self.now, rule_id=rule.id)
 

@@ -37,7 +37,7 @@ from app.delivery.outcomes import owe_reports
 from app.events.states import WAITING, EnvelopeState
 from app.events.tables import envelopes
 from app.inputs import Conflict, InputError, Missing
-from app.projects import projects
+from app.projects import MAX_PROJECT_ID, projects
 from app.store import Store, first_within, utc_now
 
 log = logging.getLogger("app.tracker")
@@ -194,7 +194,7 @@ def _set(
 ) -> Destination:
     with store.write() as conn:
         known = select(projects.c.id).where(projects.c.id == project_id)
-        if conn.scalar(known) is None:
+        if project_id > MAX_PROJECT_ID or conn.scalar(known) is None:
             raise UnknownDelivery("no project has this id")
         if destinations.find(conn, project_id).dsn is None:
             raise DoesNotFit("the project has no DSN: nothing is sent for it")

@@ -23,6 +23,8 @@ def profile_of(
     :param item: the position of the item, from 0 on; the first profile if it is not given.
     :param thread_id: the thread, see :func:`~app.protocol.profile.read_profile`.
     """
+    if not 0 < envelope_id < 2**63:
+        return None
     body = conn.scalar(select(envelopes.c.body).where(envelopes.c.id == envelope_id))
     try:
         payload = _payload(unpack(body), item) if body else None

@@ -14,15 +14,19 @@ from sqlalchemy import Connection, Row, delete, func, insert, select
 
 from app.accounts import audit
 from app.inputs import Conflict
+from app.monitors.machine import begin_anew
 from app.monitors.recording import MAX_MONITORS, change_expectation
 from app.monitors.settings import (
     MonitorError,
     MonitorSettings,
     checked_columns,
+    expectation_of,
     schedule_of,
 )
-from app.monitors.tables import monitors
-from app.projects import projects
+from app.monitors.states import read_state, write_state
+from app.monitors.tables import monitor_states, monitors
+from app.projects import Project, projects
+from app.projects.ending import DELETED, when_changed
 from app.protocol.slug import read_slug
 
 
@@ -103,3 +107,20 @@ def remove_monitor(conn: Connection, row: Row[Any]) -> None:
     """Delete a monitor with its runs. Another check-in makes it again."""
     conn.execute(delete(monitors).where(monitors.c.id == row.id))
     audit.note(conn, "monitor_deleted", f"monitor {row.slug} of project {row.project_id}")
+
+
+@when_changed
+def _begin_anew(conn: Connection, project: Project, action: str, now: datetime) -> None:
+    """Expect nothing of the jobs of an archived project, and once it is restored nothing of before.
+
+    Check-ins that it sent at last may be read when it is archived, so restoring does the same.
+    """
+    if action == DELETED:
+        return
+    query = select(monitors).where(monitors.c.project_id == project.id).order_by(monitors.c.id)
+    for monitor in conn.execute(query).all():
+        of_it = select(monitor_states).where(monitor_states.c.monitor_id == monitor.id)
+        for row in conn.execute(of_it.order_by(monitor_states.c.id)).all():
+            state = read_state(conn, row)
+            ended = begin_anew(state, now)
+            write_state(conn, row.id, state, expectation_of(monitor), ended)

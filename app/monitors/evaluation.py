@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row, or_, select
 
-from app.monitors.machine import Outage, advance, expect_from
+from app.monitors.machine import Outage, advance, begin_anew
 from app.monitors.settings import expectation_of
 from app.monitors.states import read_state, write_state
 from app.monitors.tables import monitor_states, monitors
@@ -62,8 +61,8 @@ def _evaluate_batch(conn: Connection, now: datetime, until: datetime) -> int:
 def pass_time(conn: Connection, row: Row[Any], until: datetime, outages: Sequence[Outage]) -> None:
     """Let time pass for a monitor in an environment.
 
-    An archived project takes no check-ins. So nothing is expected of its monitors, after it is
-    restored only from the next check-in on.
+    An archived project takes no check-ins, so nothing is expected of its monitors. Those that it
+    sent at last are read when it is archived already.
 
     :param row: of ``monitor_states``.
     """
@@ -73,7 +72,7 @@ def pass_time(conn: Connection, row: Row[Any], until: datetime, outages: Sequenc
     monitor = conn.execute(query.where(monitors.c.id == row.monitor_id)).one()
     wanted, state = expectation_of(monitor), read_state(conn, row)
     if monitor.is_closed:
-        wanted = replace(wanted, is_paused=True)
-        expect_from(state, wanted, until)
-    changed = advance(state, wanted, until, outages)
+        changed = begin_anew(state, until)
+    else:
+        changed = advance(state, wanted, until, outages)
     write_state(conn, row.id, state, wanted, changed)

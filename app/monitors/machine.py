@@ -155,6 +155,20 @@ def expect_from(state: State, wanted: Expectation, now: datetime) -> None:
         state.expected_at = found if found > now else wanted.schedule.next_after(now)
 
 
+def begin_anew(state: State, now: datetime) -> list[Run]:
+    """Expect nothing until the next check-in, and forget what was. Return the runs that were open.
+
+    Nobody knows how these ended, as their check-ins were refused.
+    """
+    ended, state.open = state.open, []
+    for run in ended:
+        run.status, run.timeout_at, run.away = "timeout", None, True
+    state.expected_at, state.failures, state.successes = None, 0, 0
+    if state.status != "waiting":
+        state.status, state.since = "waiting", now
+    return ended
+
+
 def is_late(status: str, expected_at: datetime | None, now: datetime) -> bool:
     """Return whether a run that is not failing should have begun."""
     return status not in FAILING and expected_at is not None and expected_at < now

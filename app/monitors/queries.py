@@ -13,6 +13,7 @@ from app.monitors.machine import FAILING, is_late
 from app.monitors.schedule import Schedule
 from app.monitors.settings import schedule_of
 from app.monitors.tables import check_ins, monitor_states, monitors
+from app.projects import MAX_PROJECT_ID
 from app.protocol.slug import read_slug
 
 # The most states of one query: SQLite joins at most 500 queries.
@@ -111,10 +112,13 @@ def find_monitor(conn: Connection, project_id: int, slug: str, now: datetime) ->
 
 
 def find_row(conn: Connection, project_id: int, slug: str) -> Row[Any] | None:
-    """Return the row of a monitor.
+    """Return the row of a monitor, ``None`` if there is no such monitor.
 
+    :param project_id: any number, as an address may have it.
     :param slug: in any spelling, as check-ins may have it.
     """
+    if not 0 < project_id <= MAX_PROJECT_ID:
+        return None
     columns = monitors.c
     named = columns.project_id == project_id, columns.slug == read_slug(slug)
     return conn.execute(select(monitors).where(*named)).first()

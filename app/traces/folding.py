@@ -87,8 +87,8 @@ class Folded:
 
     :param top: the row that the others are below, if the page begins at a span.
     :param left: how many further rows there are; ``after``: how many come before those.
-    :param first: when the first span of the page began; ``last``: when the last one ended. Both in
-        seconds since 1970, 0 if no time is known.
+    :param first: when the first span of the page that fits the trace began; ``last``: when the last
+        one ended. Both in seconds since 1970, 0 if no time is known.
     """
 
     top: Row | None

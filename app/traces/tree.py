@@ -9,16 +9,20 @@ was wrong with it is noted. Nothing here recurses: a tree may be as deep as it h
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf
 from typing import Literal
 
 from app.protocol.span import Span
+from app.protocol.transaction import MAX_MS
 from app.traces.reading import TraceEvent, TraceSpan
 
 # The clocks of two programs on one host, and rounding, differ by less.
 TOLERANCE_S = 0.001
+# A span that begins earlier or later than the trace by more is of a program with a wrong clock.
+MAX_AWAY_S = MAX_MS / 1000
 
 Problem = Literal["missing", "circle"]
 
@@ -30,12 +34,15 @@ class Node:
     :param number: its position in the trace, from 0.
     :param problem: ``missing`` if its parent is not stored, ``circle`` if it is below itself. Such
         a span stands below its transaction or at the top.
-    :param is_outside: whether it begins before its parent or ends after it.
+    :param fits: whether it has a plausible time that is near to that of the trace; only such a span
+        has a place on the scale.
+    :param is_outside: whether it begins before its parent or ends after it; both fit.
     :param self_ms: the time in which none of its children ran; ``None`` if it has no duration.
     :param size: how many spans it and all below it are.
     :param errors_in: how many errors happened in it and below.
     :param failures_in: how many of these spans failed.
-    :param first: when the first of these spans began; ``last``: when the last one ended. Seconds.
+    :param first: when the first of these spans that fit began; ``last``: when the last one ended.
+        Seconds.
     """
 
     span: Span
@@ -46,6 +53,7 @@ class Node:
     children: list[Node] = field(default_factory=list)
     errors: list[TraceEvent] = field(default_factory=list)
     problem: Problem | None = None
+    fits: bool = False
     is_outside: bool = False
     is_slowest: bool = False
     self_ms: float | None = None
@@ -54,6 +62,11 @@ class Node:
     failures_in: int = 0
     first: float = inf
     last: float = -inf
+
+    @property
+    def is_far(self) -> bool:
+        """Whether its time is plausible by itself, but far from that of the trace."""
+        return self.span.ms is not None and not self.fits
 
 
 @dataclass
@@ -83,6 +96,7 @@ def make_tree(spans: Sequence[TraceSpan], events: Iterable[TraceEvent] = ()) -> 
     ids = _Ids(given)
     _set_parents(given, ids)
     _open_circles(given)
+    _mark_fitting(given)
     tree = Tree()
     for node in sorted(given, key=begins):
         siblings = node.parent.children if node.parent else tree.roots
@@ -155,6 +169,31 @@ def _open_circles(nodes: Iterable[Node]) -> None:
         done.update(path)
 
 
+def _mark_fitting(nodes: Iterable[Node]) -> None:
+    timed = {node: node.span.start for node in nodes if node.span.ms is not None}
+    starts = {node: start for node, start in timed.items() if start is not None}
+    if starts:
+        when = _when(starts)
+        for node, start in starts.items():
+            node.fits = abs(start - when) <= MAX_AWAY_S
+
+
+def _when(starts: Mapping[Node, float]) -> float:
+    """Return when a trace was: when the transaction began to which the most spans are near.
+
+    Without transactions, it is a span.
+    """
+    every = sorted(starts.values())
+    if every[-1] - every[0] <= MAX_AWAY_S:
+        return every[0]
+
+    def near(start: float) -> int:
+        return bisect_right(every, start + MAX_AWAY_S) - bisect_left(every, start - MAX_AWAY_S)
+
+    transactions = [start for node, start in starts.items() if node.span.is_transaction]
+    return max(transactions or starts.values(), key=near)
+
+
 def _from_the_top(roots: Sequence[Node]) -> Iterator[Node]:
     waiting = list(reversed(roots))
     while waiting:
@@ -167,14 +206,14 @@ def _add_up(node: Node) -> None:
     """Set what a node has of its children, which have theirs already."""
     span = node.span
     node.errors_in, node.failures_in = len(node.errors), int(span.failed)
-    if span.ms is not None and span.start is not None and span.end is not None:
+    if node.fits and span.start is not None and span.end is not None:
         node.first, node.last = span.start, span.end
     for child in node.children:
         node.size += child.size
         node.errors_in += child.errors_in
         node.failures_in += child.failures_in
         node.first, node.last = min(node.first, child.first), max(node.last, child.last)
-        child.is_outside = _is_outside(child.span, span)
+        child.is_outside = child.fits and node.fits and _is_outside(child.span, span)
     node.self_ms = _self_ms(node)
 
 

@@ -12,7 +12,9 @@ from flask.testing import FlaskClient
 from sqlalchemy import select, update
 
 from app.alerts.tables import notices
+from app.intake.removed_projects import remove_deleted_projects
 from app.monitors.tables import monitor_watch
+from app.projects import archive_project, create_project, delete_project, restore_project
 from tests.alert_steps import add_rule, evaluate, only, rule_now, titles
 from tests.conftest import parts_of
 from tests.monitors.steps import CONFIG, check_in, send, watch
@@ -121,6 +123,33 @@ def test_deleted_monitor_ends_its_incident(
     assert titles(app)[1:] == ["Monitor nightly was deleted (production)"]
     later(app, clock, MINUTE)
     assert len(titles(app)) == 2
+
+
+@pytest.mark.parametrize("action", ["archived", "deleted"])
+def test_archived_or_deleted_project_ends_the_incidents_of_its_monitors(
+    app: Flask, clock: time_machine.Traveller, action: str
+) -> None:
+    parts = parts_of(app)
+    create_project(parts.store, "Shop")
+    only(app, "monitor")
+    add_rule(app, "monitor", 2)
+    send(app, check_in(status="error"), project_id=2)
+    send(app, check_in("other", "error"))
+    later(app, clock, MINUTE)
+    with parts.store.read() as conn:
+        opened = conn.scalar(select(notices.c.incident).where(notices.c.project_id == 2))
+    {"archived": archive_project, "deleted": delete_project}[action](parts.store, 2)
+    remove_deleted_projects(parts.store, parts.destinations)
+    end = f"Monitor nightly is no longer watched, Shop was {action} (production)"
+    with parts.store.read() as conn:
+        last = conn.execute(select(notices).order_by(notices.c.id.desc())).first()
+    assert (last.kind, last.title, last.incident) == ("resolved", end, opened)
+    later(app, clock, MINUTE)
+    assert titles(app)[-1] == end
+    if action == "archived":
+        restore_project(parts.store, 2)
+        later(app, clock, HOUR)
+        assert titles(app)[-1] == end
 
 
 def test_many_failures_at_once_come_in_portions_and_each_once(

@@ -104,6 +104,15 @@ def test_trace_is_a_tree_in_which_spans_alike_share_a_line(app: Flask) -> None:
         assert call(app, agent, "get_trace", **wrong).is_error
 
 
+def test_trace_with_a_wrong_clock_is_told_by_the_others(app: Flask) -> None:
+    wrong = span(2, "db", "SELECT 1", -4e8, 1)
+    store(app, transaction(wrong, span(3, "db", "COMMIT", 0.5, 1)))
+    outside, within = apart(call(app, bearer(app), "get_trace", trace_id=TRACE).text)
+    assert within[0].startswith("* http.server /checkout: +0 ms")
+    assert "SELECT 1: ? ms, 1000.0 ms" in within[1] and "COMMIT: +500 ms" in within[2]
+    assert any(line.startswith("1 span with ? ms") for line in outside)
+
+
 def test_logs_are_found_by_query_and_by_trace(app: Flask) -> None:
     agent = bearer(app)
     store(app, log("payment failed", order="1842"), log("payment done", order="7"))

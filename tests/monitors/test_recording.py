@@ -447,10 +447,38 @@ def test_archived_project_misses_nothing_and_expects_nothing_until_a_check_in(
         pretend_watched(app, datetime.now(UTC))
         watch(app)
         monitor = monitor_of(client, project_id=2)
-        assert (monitor["status"], monitor["next_expected"]) == ("ok", None)
+        assert (monitor["status"], monitor["next_expected"]) == ("waiting", None)
         send(app, check_in(), project_id=2)
         assert statuses(client, project_id=2) == ["ok", "ok"]
         assert monitor_of(client, project_id=2)["next_expected"] == "2026-03-27T14:00:00Z"
+
+
+def test_project_that_was_archived_shortly_expects_nothing_of_before(
+    app: Flask, client: FlaskClient
+) -> None:
+    store = parts_of(app).store
+    create_project(store, "Shop")
+    often = CONFIG | {"schedule": {"type": "interval", "value": 1, "unit": "minute"}}
+    often |= {"checkin_margin": 2, "max_runtime": 2}
+    with time_machine.travel(NIGHT, tick=False) as clock:
+        send(app, check_in("often", monitor_config=often), project_id=2)
+        send(app, check_in("open", "in_progress", monitor_config=often), project_id=2)
+        for wait, change in ((20, archive_project), (60, restore_project)):
+            clock.shift(timedelta(seconds=wait))
+            watch(app)
+            change(store, 2)
+        clock.shift(HOUR)
+        pretend_watched(app, datetime.now(UTC))
+        watch(app)
+        for slug in ("often", "open"):
+            monitor = monitor_of(client, slug, 2)
+            assert (monitor["status"], monitor["next_expected"]) == ("waiting", None)
+        (run,) = runs_of(client, "open", project_id=2)
+        assert (run["status"], run["away"]) == ("timeout", True)
+        restore_project(store, 2)
+        send(app, check_in("often"), project_id=2)
+        restore_project(store, 2)  # It is restored already.
+        assert monitor_of(client, "often", 2)["next_expected"]
 
 
 @pytest.mark.one_database

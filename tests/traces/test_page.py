@@ -150,6 +150,20 @@ def test_trace_larger_than_its_bounds_is_cut_and_says_so(
     assert "60 spans of it are shown" in admin_client.get(f"/admin/traces/{TRACE}").text
 
 
+def test_page_says_how_many_spans_have_a_time_that_does_not_fit(
+    app: Flask, admin_client: FlaskClient
+) -> None:
+    wrong = {"start_timestamp": 253402300799.98, "timestamp": 253402300799.99}
+    inside = [span(2, 1) | wrong, span(3, 1, description="right")]
+    send(app, transaction(1, inside))
+    settle(app)
+    page = text_of(admin_client.get(f"/admin/traces/{TRACE}").text)
+    assert "Duration 100 ms" in page and "1 span has a time that does not fit" in page
+    assert "outside of" not in page
+    alone = text_of(admin_client.get(f"/admin/traces/{TRACE}?span={span_id(2)}").text)
+    assert "Of this part unknown" in alone and "Began" in alone
+
+
 def test_page_says_which_errors_are_too_large_to_stand_at_their_spans(
     app: Flask, admin_client: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:

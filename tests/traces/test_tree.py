@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -16,7 +16,7 @@ from app.traces import folding
 from app.traces.folding import Folded, fold
 from app.traces.reading import TraceSpan
 from app.traces.tree import Node, Tree, make_tree
-from tests.traces.steps import TRACE, span, span_id, stream, streamed, transaction
+from tests.traces.steps import BEGAN, TRACE, span, span_id, stream, streamed, transaction
 
 
 def tree_of(*items: Item) -> Tree:
@@ -137,6 +137,40 @@ def test_times_that_are_none_leave_a_span_without_duration() -> None:
     assert len(unknown) == 8 and all(node.self_ms is None for node in unknown)
     assert tree.roots[0].self_ms == pytest.approx(100, abs=0.01)
     assert len(lines_of(fold(tree), {})) >= 1
+
+
+# What clients send as seconds: before any clock, the end of time as milliseconds, years from now.
+WRONG = [(0.0, 5.0), (253402300799.98, 253402300799.99), (BEGAN + 4e9, BEGAN + 4e9 + 7)]
+
+
+@pytest.mark.parametrize("wrong", [*WRONG, (0.0, 99999999999.0)])
+@pytest.mark.parametrize("make", [span, streamed])
+def test_wrong_clock_squeezes_no_other_bar(
+    wrong: tuple[float, float], make: Callable[..., dict[str, Any]]
+) -> None:
+    """Neither of spans, even if they are more than the others, nor of another transaction."""
+    start, end = wrong
+    times = {"start_timestamp": start, "timestamp": end, "end_timestamp": end}
+    odd = [make(number, 1) | times for number in (2, 3, 4)]
+    right = transaction(1, [span(5, 1, 20, 30, description="right")], ms=100)
+    elsewhere = transaction(6, [], parent=1, start_timestamp=start, timestamp=end)
+    inside = transaction(1, [*odd, *right.payload["spans"]])
+    for items in ([right, stream(odd)] if make is streamed else [inside], [elsewhere, right]):
+        tree = tree_of(*items)
+        folded = fold(tree)
+        assert (folded.last - folded.first) * 1000 == pytest.approx(100, abs=0.01)
+        assert folded.first == BEGAN
+        of = named(tree)
+        bars = {
+            line.row.node.span.span_id: line.bar
+            for line in lines_of(folded, {})
+            if isinstance(line, Line)
+        }
+        assert bars[span_id(1)] == (0, 1000)
+        assert bars[span_id(5)] == (200, 300)
+        assert not any(bar for key, bar in bars.items() if key not in {span_id(1), span_id(5)})
+        assert of[span_id(1)].self_ms == pytest.approx(70, abs=0.01)
+        assert not any(node.is_outside for node in tree.nodes)
 
 
 @pytest.mark.parametrize("odd", [{"span_id": 7}, {"parent_span_id": {}}, {"op": []}, {"data": 3}])

@@ -74,6 +74,8 @@ def _say_spans(answer: Answer, tree: Tree, span_id: str | None) -> None:
     if lines:
         answer.say("Spans, each below the one that it belongs to; * is the slowest path:")
         answer.quote_text("\n".join(lines))
+    if far := sum(node.is_far for node in tree.nodes):
+        answer.say(f"{number(far, 'span')} with ? ms: more than a day away, as by a wrong clock.")
     if folded.left:
         answer.say(f"{number(folded.left, 'line')} more are not shown: open a span.")
 
@@ -94,7 +96,8 @@ def _rows(folded: Folded) -> Iterator[Row]:
 
 def _line(row: Row, folded: Folded) -> str:
     span, node = row.node.span, row.node
-    since = "?" if span.start is None else f"+{(span.start - folded.first) * 1000:.0f}"
+    began = min((one.span.start or 0 for one in row.nodes if one.fits), default=None)
+    since = "?" if began is None else f"+{(began - folded.first) * 1000:.0f}"
     times = f" × {len(row.nodes)}" if row.is_group else ""
     words = " ".join(filter(None, (span.op, span.description or span.transaction)))
     facts = [
