@@ -28,7 +28,7 @@ from app.events.queries import count_deliveries
 from app.issues.feedback import FeedbackFilter, page_of_feedback
 from app.issues.overflow import types_of
 from app.issues.queries import tags_of
-from app.issues.similar import WORTH_SHOWING, similar_to
+from app.issues.similar import WORTH_SHOWING, similar_to, with_fix
 from app.issues.triage import MAX_NOTE
 from app.store import utc_now
 from app.web import access
@@ -80,7 +80,7 @@ def _side(conn: Connection, issue: Row[Any], facts: IssueFacts) -> dict[str, Any
         "all_compared": bool(similar) or facts.all_compared,
         "is_compared": issue.own_terms is not None,
         "similar": similar[:SIMILAR],
-        "seen_before": next((one for one in similar if one.fix), None),
+        "seen_before": with_fix(similar),
         "feedback": page_of_feedback(conn, said, limit=SHOWN_BESIDE + 1).rows
         if issue.has_feedback
         else [],

@@ -166,6 +166,9 @@ def change_fix(issue_id: int) -> ResponseReturnValue:
     text = request.form.get("comment", "")
     with current_store().write() as conn:
         issue = or_404(find_issue(conn, issue_id), UNKNOWN)
+        if text and issue.status != "resolved":
+            flash("The issue is not resolved: there is no fix to be remembered.", "warning")
+            return redirect(url_for("admin.show_issue", issue_id=issue_id, _anchor="comments"), 303)
         if text:
             number = int(text) if text.isascii() and text.isdigit() and len(text) < 19 else 0
             or_404(remember_fix(conn, [number], of_issue=issue.id) or None, "no such comment")

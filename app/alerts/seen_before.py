@@ -10,7 +10,7 @@ from app.alerts.messages import cut
 from app.alerts.naming import NamedIssue
 from app.issues.fixes import has_fixes
 from app.issues.queries import find_issue
-from app.issues.similar import WORTH_SHOWING, Similar, similar_to
+from app.issues.similar import WORTH_SHOWING, Similar, similar_to, with_fix
 
 # The issues of a notification that are compared with others. Each takes some milliseconds, during
 # which the store's only writer is held.
@@ -38,7 +38,8 @@ def _line(conn: Connection, issue_id: int) -> str:
     if issue is None:
         return ""
     similar = similar_to(conn, issue, min_score=WORTH_SHOWING, limit=MAX_SIMILAR)
-    return next((_words(one) for one in similar if one.fix), "")
+    best = with_fix(similar)
+    return _words(best) if best else ""
 
 
 def _words(similar: Similar) -> str:

@@ -15,13 +15,12 @@ from app.api.schemas import ApiModel
 from app.inputs import Body, RowNumber
 from app.intake.retention import purge_deleted
 from app.issues import triage
-from app.issues.fixes import remember_fix
 from app.issues.queries import MAX_ROW_NUMBER, find_transition
 from app.search.issue_search import IssueSearch
 from app.web import access
 from app.web.current import current_store
 from app.web.errors import or_404
-from app.web.issue_changes import CommentBody, IssueBody, change_issue
+from app.web.issue_changes import CommentBody, IssueBody, change_issue, comment_on_one
 
 log = logging.getLogger("app.tracker")
 
@@ -117,13 +116,10 @@ def delete_issues(body: Selection) -> Changed:
 def post_comment(issue_id: int, body: CommentBody) -> Transition:
     """Comment on an issue.
 
-    :raise 404: no issue has this id.
+    :raise 404: no issue has this id. :raise FieldErrors: a fix of an issue that is not resolved.
     """
-    actor = access.caller()
     with current_store().write() as conn:
-        comment_id = or_404(triage.comment(conn, issue_id, body.text, actor), UNKNOWN)
-        if body.remember_fix:
-            remember_fix(conn, [comment_id])
+        comment_id = or_404(comment_on_one(conn, issue_id, body), UNKNOWN)
         row = find_transition(conn, comment_id)
     return Transition.model_validate(row)
 

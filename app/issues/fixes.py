@@ -24,7 +24,8 @@ def remember_fix(
 ) -> list[int]:
     """Remember comments as the fixes of their issues, and return the ids of the issues.
 
-    Rows of the history that are no comments are left out.
+    Issues that are not resolved have no fix; they are left out, and so are rows of the history
+    that are no comments.
 
     :param of_issue: only comments of this issue.
     """
@@ -33,6 +34,7 @@ def remember_fix(
     query = query.join(issues, issues.c.id == of.issue_id).order_by(of.id)
     if of_issue is not None:
         query = query.where(of.issue_id == of_issue)
+    query = query.where(issues.c.status == IssueStatus.RESOLVED)
     rows = conn.execute(query.where(of.id.in_(comment_ids), of.kind == "commented")).all()
     if rows:
         statement = upsert(conn, remembered_fixes, comment_id=replaced)

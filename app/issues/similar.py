@@ -126,6 +126,15 @@ def similar_to(
     return _with_their_end(conn, terms, best) if best else []
 
 
+def with_fix(similar: Iterable[Similar]) -> Similar | None:
+    """Return the most similar issue with a remembered fix, ``None`` if none has one.
+
+    Among equally similar ones it is one that is resolved: others came back after their fix.
+    """
+    found = [one for one in similar if one.fix]
+    return max(found, key=lambda one: (one.score, one.resolved is not None), default=None)
+
+
 def _with_their_end(
     conn: Connection, terms: Iterable[str], best: list[tuple[float, Candidate]]
 ) -> list[Similar]:

@@ -68,7 +68,7 @@ def _set(store: Store, project_id: int, action: str) -> None:
     if project_id == OWN_PROJECT_ID and action != RESTORED:
         raise OwnProjectStays("project 1 is this application: it cannot be archived or deleted")
     now = utc_now()
-    values = {
+    values: dict[str, dict[str, datetime | None]] = {
         ARCHIVED: {"archived_at": now},
         RESTORED: {"archived_at": None},
         DELETED: {"deleted_at": now},

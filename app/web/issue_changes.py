@@ -155,7 +155,11 @@ class CommentBody(Body):
 
     text: Text
     remember_fix: Annotated[
-        bool, Field(description="Whether it says how the issue was fixed, to be shown elsewhere.")
+        bool,
+        Field(
+            description="Whether it says how the issue was fixed, to be shown elsewhere. Only for"
+            " an issue that is resolved."
+        ),
     ] = False
 
 
@@ -170,6 +174,17 @@ def comment_on(
     if remember:
         remember_fix(conn, list(comments.values()))
     return list(comments)
+
+
+def comment_on_one(conn: Connection, issue_id: int, body: CommentBody) -> int | None:
+    """Comment on an issue, and return the id of the comment; ``None`` if there is no such issue.
+
+    :raise FieldErrors: the issue has no fix to be remembered, since it is not resolved.
+    """
+    comment_id = triage.comment(conn, issue_id, body.text, access.caller())
+    if comment_id and body.remember_fix and not remember_fix(conn, [comment_id]):
+        _refuse("remember_fix", "the issue is not resolved: there is no fix to be remembered")
+    return comment_id
 
 
 def change_issue(conn: Connection, issue: Row[Any], body: IssueBody) -> Row[Any]:

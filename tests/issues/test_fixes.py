@@ -19,6 +19,7 @@ from tests.admin.hostile import insert
 from tests.alert_steps import add_rule, add_webhook, evaluate, only, sendings
 from tests.conftest import csrf_token, parts_of
 from tests.issues.payloads import Payload, calls, error, py
+from tests.mcp.steps import bearer, call
 
 NOTE = "The provider's *key* had expired.\nRenew it in the vault."
 HOSTILE = "<!channel> <script>alert(1)</script> @everyone [x](https://evil.example) *b*"
@@ -121,13 +122,15 @@ def test_page_offers_it_shows_it_and_takes_it_back(
     admin_client.post(f"/admin/issues/{old}/status", data=form | {"action": "reopen"})
     assert "fixed once, and open again" in admin_client.get(f"/admin/issues/{new}").text
     # Forgotten, and remembered again by the button beside the comment.
+    admin_client.post(f"/admin/issues/{old}/status", data=form | {"action": "resolve"})
     admin_client.post(f"/admin/issues/{old}/fix", data=form | {"comment": ""})
     assert "Seen before" not in admin_client.get(f"/admin/issues/{new}").text
     rows = admin_client.get(f"/api/issues/{old}/transitions").json["transitions"]
     [comment] = [row["id"] for row in rows if row["kind"] == "commented"]
     # A comment of another issue, or a row that is no comment, is no fix of it.
-    for issue_id, number in ((new, comment), (old, rows[0]["id"]), (old, "x"), (old, "9" * 30)):
-        answer = admin_client.post(f"/admin/issues/{issue_id}/fix", data=form | {"comment": number})
+    of_new = admin_client.post(f"/api/issues/{new}/comments", json={"text": "it is new"}).json["id"]
+    for number in (of_new, rows[0]["id"], "x", "9" * 30):
+        answer = admin_client.post(f"/admin/issues/{old}/fix", data=form | {"comment": number})
         assert answer.status_code == 404
         assert count(app) == 0
     admin_client.post(f"/admin/issues/{old}/fix", data=form | {"comment": comment})
@@ -138,16 +141,25 @@ def test_page_offers_it_shows_it_and_takes_it_back(
 
 
 @pytest.mark.one_database
-def test_fix_of_an_issue_that_nobody_resolved_is_not_called_fixed(
+def test_issue_that_is_not_resolved_has_no_fix_at_any_door(
     app: Flask, admin_client: FlaskClient, issue_of: Callable[..., int]
 ) -> None:
-    old, new = issue_of("old"), issue_of("new", number=2)
+    old = issue_of("old")
+    body = {"text": NOTE, "remember_fix": True}
+    answer = admin_client.post(f"/api/issues/{old}/comments", json=body)
+    assert answer.status_code == 422 and answer.json["errors"][0]["field"] == "remember_fix"
+    agent = bearer(app, "mcp", "mcp:write")
+    is_error, text = call(app, agent, "comment_on_issue", issue_id=old, **body)
+    assert is_error and "remember_fix" in text
+    kinds = admin_client.get(f"/api/issues/{old}/transitions").json["transitions"]
+    assert [row["kind"] for row in kinds] == ["first_seen"]
     form = {"csrf_token": csrf_token(admin_client, f"/admin/issues/{old}")}
-    admin_client.post(f"/admin/issues/{old}/comments", data=form | {"text": NOTE})
+    comment = form | {"text": NOTE, "remember": "1"}
+    admin_client.post(f"/admin/issues/{old}/comments", data=comment)
     [row] = admin_client.get(f"/api/issues/{old}/transitions").json["transitions"][:1]
     admin_client.post(f"/admin/issues/{old}/fix", data=form | {"comment": row["id"]})
-    page = admin_client.get(f"/admin/issues/{new}").text
-    assert "still open" in page and "fixed once" not in page
+    assert "there is no fix to be remembered" in admin_client.get(f"/admin/issues/{old}").text
+    assert count(app) == 0
 
 
 @pytest.mark.one_database
@@ -200,6 +212,21 @@ def test_alert_of_a_new_issue_says_how_the_similar_one_was_fixed(
         f"(issue {old}), fixed in 2.3.1: The provider's *key* had expired. Renew it in the vault."
     )
     assert lines[-1].startswith("Rule ")
+
+
+def test_alert_names_the_resolved_one_of_equally_similar_issues(
+    app: Flask, client: FlaskClient, issue_of: Callable[..., int]
+) -> None:
+    only(app, "spike")
+    fixed, back = issue_of("fixed"), issue_of("back", number=3)
+    resolve(client, fixed, "renewed")
+    resolve(client, back, "tried once more")
+    client.patch(f"/api/issues/{back}", json={"status": "unresolved"})
+    evaluate(app)
+    add_rule(app, "new_issue")
+    issue_of("new", number=2)
+    text = text_of_alert(app)
+    assert f"(issue {fixed}), fixed: renewed" in text and "tried once more" not in text
 
 
 def test_alert_of_many_issues_has_a_line_for_each_of_the_first_three(

@@ -19,7 +19,7 @@ from app.web.issue_changes import (
     IssueBody,
     ResolvedIn,
     change_issue,
-    comment_on,
+    comment_on_one,
 )
 
 
@@ -87,7 +87,7 @@ def comment_on_issue(given: CommentArguments, reach: Reach, answer: Answer) -> N
     """Write a comment into the history of an issue, in the name of the token."""
     with current_store().write() as conn:
         issue = reach.issue(conn, given.issue_id)
-        comment_on(conn, [issue.id], given.text, remember=given.remember_fix)
+        comment_on_one(conn, issue.id, given)
         note_change(conn, "comment_on_issue", given)
     answer.say(f"The comment on issue #{given.issue_id} is stored.")
 
