@@ -15,6 +15,7 @@ from app.admin.filters import short_release
 from app.admin.remembered import Remembered
 from app.protocol.lenient import LEVELS
 from app.search.grammar import Query, Term, parse, with_term, without
+from app.search.keys import MEANINGS
 from app.web.templating import escaped
 
 MAX_RELEASES = 8
@@ -101,9 +102,9 @@ def _link(
 
 
 def _with(query: Query, key: str, value: str) -> Query:
-    # "me" and "none" stand for persons; a user with such a name is written in quotes.
-    if key == "assigned" and value in ("me", "none"):
-        term: Term = parse(f"assigned:{value}").terms[0]
+    # Here "me", "none" and "latest" have their meaning. As names they are written in quotes.
+    if value in MEANINGS.get(key, ()):
+        term: Term = parse(f"{key}:{value}").terms[0]
         return Query((*without(query, key).terms, term))
     return with_term(query, key, value)
 

@@ -23,6 +23,7 @@ from app.search.errors import QueryError
 from app.search.keys import (
     ISSUE_KEYS,
     KEYS,
+    MEANINGS,
     NUMBERS,
     REPEATED,
     TIMES,
@@ -161,7 +162,7 @@ def with_term(query: Query, key: str, value: str, *, is_negated: bool = False) -
     :param value: the text itself; it is put in quotes if it has to be.
     """
     operator, text = _split_operator(key, value)
-    term = Term(_canonical(key), operator, (_value_of(key, text),), is_negated)
+    term = Term(_canonical(key), operator, (_value_of(_canonical(key), text),), is_negated)
     if key in REPEATED:
         return query if term in query.terms else Query((*query.terms, term))
     return Query((*without(query, term.key).terms, term))
@@ -338,6 +339,8 @@ def _written_key(term: Term) -> str:
 def _value_of(key: str, text: str) -> Value:
     """Return a value that is this text, and nothing else."""
     needs_quotes = not text or not set(text).isdisjoint('"[],*!') or any(map(str.isspace, text))
+    # "size:>5" compares the numbers of an attribute of logs.
+    needs_quotes = needs_quotes or text[0] in "<>" or text.lower() in MEANINGS.get(key, ())
     if not key:
         needs_quotes = needs_quotes or ":" in text
     return Value(text, is_quoted=needs_quotes)

@@ -23,6 +23,12 @@ KEYS = (*ISSUE_KEYS, *EVENT_KEYS)
 LINE_FIELDS = ("timestamp", "time", "body", "severity", "trace_id", "span_id", "project_id")
 # A query may have several terms of these keys; a new term of another key replaces the old one.
 REPEATED = ("", "is", "has")
+# Values that stand for something else, unless they are in quotes.
+MEANINGS = {
+    "release": ("latest",),
+    "assigned": ("me", "none", "nobody"),
+    "": ("or", "and", "not"),  # For logs, they are a mistake.
+}
 NUMBERS = ("timesSeen", "users")
 TIMES = ("firstSeen", "lastSeen")
 STATES = ("unresolved", "resolved", "ignored", "regressed", "assigned", "unassigned", "new")

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from app.search.errors import QueryError
 from app.search.grammar import MAX_LENGTH, Query, Term, Value, hints, parse, with_term, without
-from app.search.keys import EVENT_KEYS, ISSUE_KEYS, KEYS, moments_of, span_of
+from app.search.keys import EVENT_KEYS, ISSUE_KEYS, KEYS, MEANINGS, moments_of, span_of
 
 TEXTS = st.text(max_size=20)
 # What the grammar reads in a special way, in any order.
@@ -158,8 +158,19 @@ def test_added_term_is_read_as_exactly_this_value(key: str, value: str) -> None:
     query = with_term(parse("timeout"), key, value)
 
     assert parse(str(query)) == query
-    assert query.terms[-1].values[0].text == value
-    assert not query.terms[-1].values[0].has_wildcard
+    added = query.terms[-1].values[0]
+    assert added.text == value and not added.has_wildcard
+    # For logs, these would compare numbers.
+    assert added.is_quoted or not value.startswith((">", "<"))
+
+
+@pytest.mark.parametrize(
+    ("key", "name"), [(key, name) for key, names in MEANINGS.items() for name in names]
+)
+def test_added_name_that_has_a_meaning_is_quoted(key: str, name: str) -> None:
+    for text in (name, name.upper()):
+        assert with_term(Query(), key, text).terms[0].values == (Value(text, is_quoted=True),)
+        assert not with_term(Query(), f"tags[{key or 'x'}]", text).terms[0].values[0].is_quoted
 
 
 def test_added_term_replaces_those_of_its_key() -> None:
