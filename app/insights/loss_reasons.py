@@ -78,7 +78,8 @@ _OF_CLIENTS = {
     ),
 }
 _REMEDIES = {
-    "malformed": "Update the SDK. A proxy that changes bodies has the same effect.",
+    "malformed": "The answer names the fault: mend the call of curl, or update the SDK."
+    " A proxy that changes bodies has the same effect.",
     "no_key": "Copy the whole DSN from the page of the project.",
     "unknown_key": "Copy a valid DSN from the page of the project. The old key may be revoked.",
     "key_of_another_project": "Copy the whole DSN again: its key and project do not fit.",

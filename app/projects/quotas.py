@@ -45,7 +45,7 @@ REASONS = {
 }
 # The same reasons as sentences, without a full stop.
 REFUSAL_WORDS = {
-    "malformed": "The envelope could not be read",
+    "malformed": "What was sent could not be read, or a field of it was wrong",
     "no_key": "No key was given",
     "unknown_key": "The key is unknown or revoked",
     "key_of_another_project": "The key belongs to another project",

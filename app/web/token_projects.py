@@ -146,7 +146,9 @@ def _check_number(allowed: frozenset[int], given: Any) -> None:
     is_number = text.isascii() and text.isdigit() and len(text) <= MAX_DIGITS
     if not (is_number and int(text) in allowed):
         projects = ", ".join(map(str, sorted(allowed)))
-        abort(403, description=f"the token is for the projects {projects} only: say project_id")
+        word = "project" if len(allowed) == 1 else "projects"
+        rest = f", not for project {int(text)}" if is_number else ": say project_id"
+        abort(403, description=f"the token is for the {word} {projects} only{rest}")
 
 
 def _inputs() -> tuple[type[BaseModel] | None, type[BaseModel] | None]:

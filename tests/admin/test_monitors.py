@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import html
+import os
 import re
+import subprocess
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -232,3 +235,29 @@ def test_pages_ask_a_bounded_number_of_questions(app: Flask, admin_client: Flask
 def test_schedule_is_read_as_a_person_writes_it(text: str, schedule: tuple | None) -> None:
     found = read_schedule(text)
     assert (found and tuple(found.values())) == schedule
+
+
+def program_file(path: Path, code: str) -> None:
+    path.write_text(f"#!/bin/sh\n{code}\n")
+    path.chmod(0o755)
+
+
+@pytest.mark.one_database
+@pytest.mark.parametrize("refused", [0, 7])
+@pytest.mark.parametrize(("code", "status"), [(0, "ok"), (3, "error")])
+def test_lines_for_a_shell_say_how_the_job_ended_and_end_like_it(
+    admin_client: FlaskClient, tmp_path: Path, code: int, status: str, refused: int
+) -> None:
+    page = admin_client.get("/admin/monitors").text
+    shown = html.unescape(page.split('aria-label="Lines for a shell">')[1].split("</pre>")[0])
+    guide = Path("docs/monitors.md").read_text().split("\nURL=")[1].split("```")[0]
+    for name in ("job.sh", "report.sh"):
+        program_file(tmp_path / name, f"exit {code}")
+    program_file(tmp_path / "curl", f'echo "$1" >> asked; exit {refused}')
+    for lines in (shown, "URL=" + guide.replace("<key>", "key")):
+        path = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+        done = subprocess.run(["/bin/sh", "-c", lines], cwd=tmp_path, env=path, check=False)
+        assert done.returncode == code
+        asked = (tmp_path / "asked").read_text().splitlines()
+        assert [one.split("?")[1] for one in asked] == ["status=in_progress", f"status={status}"]
+        (tmp_path / "asked").unlink()

@@ -300,7 +300,10 @@ def test_token_of_a_project_reads_and_changes_its_own(
 def test_token_of_a_project_says_which_project_it_is_for(client: FlaskClient) -> None:
     answer = client.get("/api/issues")
     assert answer.status_code == 403
-    assert "for the projects 2 only: say project_id" in answer.json["detail"]
+    assert answer.json["detail"] == "the token is for the project 2 only: say project_id"
+    answer = client.get("/api/issues?project_id=1")
+    assert answer.status_code == 403
+    assert answer.json["detail"] == "the token is for the project 2 only, not for project 1"
 
 
 def test_number_with_more_digits_is_another_project(client: FlaskClient) -> None:
