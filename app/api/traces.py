@@ -106,7 +106,8 @@ class Trace(ApiModel):
     spans: list[SpanOfTrace]
     events: list[EventOfTrace] = Field(description="The newest 100, newest first.")
     has_more_spans: bool = Field(
-        description="Whether there are more than 20,000 spans, 1000 envelopes or 32 MB of them."
+        description="Whether there are more than 20,000 spans or 16 MB of them, or more than 1000"
+        " envelopes or 64 MB of these."
     )
     has_more_events: bool
 

@@ -41,7 +41,7 @@ def has_profile(conn: Connection, envelope_id: int) -> bool:
 
 def _payload(body: bytes, item: int | None) -> bytes | None:
     for headers, payload in islice(read_items(body), item or 0, None):
-        if headers.get("type") in PROFILE_ITEMS:
+        if str(headers.get("type")) in PROFILE_ITEMS:
             return payload if len(payload) <= MAX_BYTES else None
         if item is not None:
             break

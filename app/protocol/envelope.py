@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -220,17 +220,23 @@ def read_items(body: bytes) -> Iterator[tuple[dict[str, Any], bytes]]:
         position = following
 
 
-def read_event_item(body: bytes) -> dict[str, Any]:
-    """Return the payload of the event item, and decode nothing else; empty if there is none.
+def parse_only(
+    body: bytes, types: Collection[str], max_bytes: int | None = None
+) -> tuple[Envelope, int]:
+    """Return an envelope with its items of some types, and their bytes; others are not decoded.
 
-    :raise EnvelopeError: as :func:`read_items`, if that is before the event.
+    :param max_bytes: of all of these items.
+    :raise EnvelopeTooLarge: they have more. :raise EnvelopeError: as :func:`parse_envelope`.
     """
-    for headers, payload in read_items(body):
-        if headers.get("type") == "event":
-            value = _decoded(headers, payload, None)
-            if isinstance(value, dict):
-                return value
-    return {}
+    envelope = Envelope(parse_headers(body))
+    found = [
+        (headers, text) for headers, text in read_items(body) if str(headers.get("type")) in types
+    ]
+    size = sum(len(text) for _, text in found)
+    if max_bytes is not None and size > max_bytes:
+        raise EnvelopeTooLarge(f"at most {max_bytes} bytes of {', '.join(sorted(types))}")
+    envelope.items += [Item(headers, _decoded(headers, text, None)) for headers, text in found]
+    return envelope, size
 
 
 def parse_headers(body: bytes | bytearray, limits: Limits | None = None) -> dict[str, Any]:

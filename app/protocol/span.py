@@ -34,6 +34,8 @@ from app.protocol.transaction import (
 
 Kind = Literal["ai", "db", "http", "other"]
 
+# The types of items that have spans.
+SPAN_ITEMS = frozenset({"transaction", "span"})
 MAX_OP, MAX_STATUS, MAX_DESCRIPTION = 64, 32, 1000
 # A larger number is no count of seconds, see `read_timestamp`.
 _LARGEST_SECONDS = 1e11

@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from sqlalchemy import Connection
 
+from app.protocol.span import SPAN_ITEMS
 from app.signals.kind import Signal, Stored
 from app.traces.recording import Rows, rows_of, write_rows
 
@@ -15,7 +16,7 @@ from app.traces.recording import Rows, rows_of, write_rows
 class TraceSignal(Signal):
     """The spans of an envelope, in any of their forms."""
 
-    item_types: ClassVar = frozenset({"transaction", "span"})
+    item_types: ClassVar = SPAN_ITEMS
 
     def read(self, stored: Stored) -> Sequence[Rows]:
         """Return the rows of an envelope, at most one entry."""

@@ -7,7 +7,6 @@ index of events ── events with the id of the trace ── the span in which 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -17,18 +16,20 @@ from sqlalchemy import Connection, select
 from app.events.tables import envelopes, events
 from app.inputs.period import period_range
 from app.projects.tables import projects
-from app.protocol.envelope import Envelope, parse_envelope, read_event_item
+from app.protocol.envelope import Envelope, EnvelopeTooLarge, parse_only
 from app.protocol.lenient import parse_event_id, read_dict, read_hex
 from app.protocol.packing import unpack
-from app.protocol.span import Span, read_spans
+from app.protocol.span import SPAN_ITEMS, Span, read_spans
 from app.search.events import search_events
 from app.store import utc_now
 from app.traces.tables import trace_envelopes
 
-# What is read of one trace: spans, envelopes, bytes before compression, events.
+# What is read of one trace: spans, envelopes, their bytes before compression, events.
 MAX_SPANS = 20_000
 MAX_ENVELOPES = 1000
-MAX_BYTES = 32 * 1024**2
+MAX_BYTES = 64 * 1024**2
+# Bytes of their items with spans. The others, such as profiles, are not read.
+MAX_SPAN_BYTES = 16 * 1024**2
 MAX_EVENTS = 100
 # Bytes of the envelopes that are read to place the events; JSON of this size takes a second.
 MAX_EVENT_BYTES = 8 * 1024**2
@@ -127,11 +128,18 @@ def _envelopes(
 ) -> Iterator[tuple[int, int, Envelope]]:
     """Yield project, row id and content of the envelopes to read."""
     chosen = _within_bounds(trace, conn.execute(_listed(trace.trace_id, allowed)).all())
-    columns = envelopes.c
+    columns, left = envelopes.c, MAX_SPAN_BYTES
     query = select(columns.project_id, columns.id, columns.body).order_by(columns.id)
     for project_id, envelope_id, body in conn.execute(query.where(columns.id.in_(chosen))):
-        with suppress(ValueError):  # A damaged envelope hides no other one.
-            yield project_id, envelope_id, parse_envelope(unpack(body))
+        try:
+            envelope, size = parse_only(unpack(body), SPAN_ITEMS, left)
+        except EnvelopeTooLarge:
+            trace.has_more_spans = True
+        except ValueError:
+            pass  # A damaged envelope hides no other one.
+        else:
+            left -= size
+            yield project_id, envelope_id, envelope
 
 
 def _listed(trace_id: str, allowed: Projects) -> Any:
@@ -200,8 +208,8 @@ def _span_ids(conn: Connection, ids: Sequence[int]) -> dict[int, str | None]:
 
 def _span_of(body: bytes) -> str | None:
     try:
-        payload = read_event_item(unpack(body))
+        item = parse_only(unpack(body), ("event",))[0].event()
     except ValueError:
         return None
-    contexts = read_dict(payload.get("contexts"))
+    contexts = read_dict(item.payload.get("contexts")) if item else {}
     return read_hex(read_dict(contexts.get("trace")).get("span_id"), 16)

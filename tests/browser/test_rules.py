@@ -113,7 +113,7 @@ def test_fault_of_a_rule_stands_at_its_field(new_page: NewPage) -> None:
     field = watched.page.get_by_label("Rule", exact=True)
     expect(field).to_have_attribute("aria-invalid", "true")
     expect(field).to_have_value("type: TimeoutError")
-    expect(watched.page.locator("#text-help")).to_contain_text("at character 6")
+    expect(watched.page.locator("#text-help")).to_contain_text("At character 6")
     # The browser tells of the 422 itself.
     watched.complaints[:] = [c for c in watched.complaints if "422" not in c]
 

@@ -247,6 +247,25 @@ def test_transactions_come_in_the_order_asked(
 
 
 @pytest.mark.one_database
+def test_only_items_with_spans_count_against_the_bound(
+    app: Flask, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "MAX_SPAN_BYTES", 2000)
+    for number in (1, 2):
+        send(app, transaction(number, []), Item({"type": "profile"}, {"rest": "x" * 5000}))
+    settle(app)
+    found = client.get(f"/api/traces/{TRACE}").json
+    assert len(found["transactions"]) == 2 and not found["has_more_spans"]
+    large = [span(number, 3) for number in range(10, 30)]
+    send(app, transaction(3, large))
+    send(app, transaction(4, []))
+    settle(app)
+    found = client.get(f"/api/traces/{TRACE}").json
+    assert {one["span_id"] for one in found["transactions"]} == {span_id(n) for n in (1, 2, 4)}
+    assert found["has_more_spans"]
+
+
+@pytest.mark.one_database
 def test_wrong_parameter_is_named(client: FlaskClient) -> None:
     for query, field in (
         ("sort=fastest", "sort"),
