@@ -55,22 +55,22 @@ def dispatch_monitor_alerts(store: Store, now: datetime) -> int:
 
 
 def delete_monitor(conn: Connection, row: Row[Any], now: datetime) -> None:
-    """Delete a monitor with its runs, and tell the end of what was told about it."""
+    """Delete a monitor with its runs, and send the end of each notification about it."""
     its = select(monitor_states.c.id).where(monitor_states.c.monitor_id == row.id)
     sender = _Sender(conn, now)
-    for rule, state in _told(conn, its):
+    for rule, state in _open_incidents(conn, its):
         sender.add(rule, _end(rule, state, "was deleted"), state.id)
     changes.remove_monitor(conn, row)
 
 
 @when_changed
 def _end_with_project(conn: Connection, project: Project, action: str, now: datetime) -> None:
-    """Tell the end of what was told about the monitors of a project that is archived or deleted."""
+    """End the incidents of the monitors of a project that is archived or deleted."""
     if action == RESTORED:
         return
     its = select(monitor_states.c.id).join(monitors, monitors.c.id == monitor_states.c.monitor_id)
     sender = _Sender(conn, now)
-    for rule, state in _told(conn, its.where(monitors.c.project_id == project.id)):
+    for rule, state in _open_incidents(conn, its.where(monitors.c.project_id == project.id)):
         verb = f"is no longer watched, {project.name} was {action.removeprefix('project_')}"
         draft = _end(rule, state, verb)
         if action == DELETED:
@@ -80,11 +80,11 @@ def _end_with_project(conn: Connection, project: Project, action: str, now: date
         _close(conn, rule, state)
 
 
-def _told(conn: Connection, state_ids: Any) -> list[tuple[Watch, Row[Any]]]:
-    """Return which rules told of which of some states that they fail, and of no end yet."""
+def _open_incidents(conn: Connection, state_ids: Any) -> list[tuple[Watch, Row[Any]]]:
+    """Return the open incidents of some states: the rule that sent it, and the state."""
     columns = noticed_monitors.c
-    told = columns.state_id.in_(state_ids), columns.is_open.is_(True)
-    named = conn.execute(select(noticed_monitors).where(*told)).all()
+    are_open = columns.state_id.in_(state_ids), columns.is_open.is_(True)
+    named = conn.execute(select(noticed_monitors).where(*are_open)).all()
     states = states_by_id(conn, [one.state_id for one in named])
     return [
         (rule, states[one.state_id])

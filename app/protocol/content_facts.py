@@ -22,6 +22,7 @@ from app.protocol.lenient import (
     read_values,
 )
 from app.protocol.minidump import MAGIC, read_minidump
+from app.protocol.profile import transaction_of
 
 # Of a list: names of metrics, files, addresses.
 SHOWN = 5
@@ -153,8 +154,7 @@ def _metrics(value: Any, headers: Given) -> Facts:
 
 def _profile(value: Any, headers: Given) -> Facts:
     profile = read_dict(value)
-    several = read_list(profile.get("transactions"))  # SDKs of Python send a list of one.
-    transaction = read_dict(profile.get("transaction") or (several[0] if several else None))
+    transaction = transaction_of(profile)
     yield _text(transaction, "name") or _text(profile, "transaction_name")
     yield _text(profile, "platform") or _text(headers, "platform")
     samples = read_list(read_dict(profile.get("profile")).get("samples"))

@@ -30,7 +30,7 @@ MAX_THREADS, MAX_TEXT = 100, 200
 
 
 class Function(NamedTuple):
-    """A function; lines of it are not told apart."""
+    """A function, whatever line of it was executed."""
 
     name: str
     module: str
@@ -104,13 +104,19 @@ def read_profile(payload: object, thread_id: str | None = None) -> Profile | Non
     threads = _threads(counts, _times(samples), read_dict(profile.get("thread_metadata")))
     if not threads:
         return None
-    wanted = (thread_id, _active(whole))
+    wanted = (thread_id, read_text(transaction_of(whole).get("active_thread_id")))
     known = {one.id: one for one in threads}
     thread = next((known[one] for one in wanted if one in known), threads[0])
     tree = _Tree()
     for stack_id, count in counts[thread.id].most_common():
         tree.add(stacks.path(stack_id), count)
     return Profile(threads[:MAX_THREADS], thread, tree.root, tree.hot(), tree.is_cut)
+
+
+def transaction_of(payload: dict[str, Any]) -> dict[str, Any]:
+    """Return what a profile says about its transaction; SDKs of Python send a list of one."""
+    several = read_list(payload.get("transactions"))
+    return read_dict(payload.get("transaction") or (several[0] if several else None))
 
 
 class _Tree:
@@ -193,13 +199,6 @@ def _function(frame: object) -> Function:
     name = text("function") or text("instruction_addr") or "unknown"
     file = text("filename", "abs_path", "package")
     return Function(name, text("module"), file, of.get("in_app") is not False)
-
-
-def _active(payload: dict[str, Any]) -> str | None:
-    """Return the thread of the transaction that was profiled."""
-    several = read_list(payload.get("transactions"))
-    transaction = read_dict(payload.get("transaction") or (several[0] if several else None))
-    return read_text(transaction.get("active_thread_id"))
 
 
 def _counts(samples: list[dict[str, Any]]) -> dict[str, Counter[int | None]]:
