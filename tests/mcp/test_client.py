@@ -24,6 +24,7 @@ Session = Callable[[Client], Any]
 READING = {
     *("list_issues", "get_issue", "similar_issues", "search_events", "get_event"),
     *("list_deliveries", "get_health", "get_performance", "list_projects"),
+    *("list_monitors", "get_monitor", "get_trace", "search_logs"),
 }
 OF_MEMORIES = {"list_memories", "search_memories"}
 CHANGING = {
