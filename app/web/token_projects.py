@@ -147,7 +147,7 @@ def _check_number(allowed: frozenset[int], given: Any) -> None:
     if not (is_number and int(text) in allowed):
         projects = ", ".join(map(str, sorted(allowed)))
         word = "project" if len(allowed) == 1 else "projects"
-        rest = f", not for project {int(text)}" if is_number else ": say project_id"
+        rest = ", not for the named one" if is_number else ": say project_id"
         abort(403, description=f"the token is for the {word} {projects} only{rest}")
 
 

@@ -303,7 +303,7 @@ def test_token_of_a_project_says_which_project_it_is_for(client: FlaskClient) ->
     assert answer.json["detail"] == "the token is for the project 2 only: say project_id"
     answer = client.get("/api/issues?project_id=1")
     assert answer.status_code == 403
-    assert answer.json["detail"] == "the token is for the project 2 only, not for project 1"
+    assert answer.json["detail"] == "the token is for the project 2 only, not for the named one"
 
 
 def test_number_with_more_digits_is_another_project(client: FlaskClient) -> None:
