@@ -6,6 +6,7 @@ from flask import render_template, request
 from flask.typing import ResponseReturnValue
 
 from app.admin import bp
+from app.admin.filter_bar import row_number
 from app.admin.flame import make_flame
 from app.events.profiles import profile_of
 from app.protocol.scrubbing.budget import UNCHECKED
@@ -16,7 +17,6 @@ from app.web.errors import or_404
 UNKNOWN = "this envelope has no profile that can be drawn"
 # How many functions the page lists.
 MAX_HOT = 20
-MAX_DIGITS = 6
 
 
 @bp.get("/deliveries/<int:envelope_id>/profile")
@@ -26,7 +26,7 @@ def show_profile(envelope_id: int) -> ResponseReturnValue:
 
     :raise 404: there is none, it has no samples, or it is too large to be read.
     """
-    item, thread = _number("item"), request.args.get("thread")
+    item, zoomed, thread = row_number("item"), row_number("from"), request.args.get("thread")
     with current_store().read() as conn:
         profile = or_404(profile_of(conn, envelope_id, item, thread), UNKNOWN)
     kept: dict[str, object] = {} if item is None else {"item": item}
@@ -36,15 +36,9 @@ def show_profile(envelope_id: int) -> ResponseReturnValue:
         "profile.html",
         envelope_id=envelope_id,
         profile=profile,
-        flame=make_flame(profile, _number("from") or 0),
+        flame=make_flame(profile, zoomed or 0),
         hot=[one for one in profile.hot[:MAX_HOT] if one.own],
         lacks_names=any(UNCHECKED in one.function for one in profile.hot),
         kept=kept,
-        zoomed=_number("from"),
+        zoomed=zoomed,
     )
-
-
-def _number(name: str) -> int | None:
-    text = request.args.get(name, "")
-    is_number = text.isascii() and text.isdigit() and len(text) <= MAX_DIGITS
-    return int(text) if is_number else None

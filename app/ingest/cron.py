@@ -16,13 +16,13 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
-from flask import Response, g, jsonify, request
+from flask import Response, jsonify, request
 from flask.typing import ResponseReturnValue
 
 from app.ingest import bp
 from app.ingest.answers import Refusal, preflight
 from app.ingest.body import read_body
-from app.ingest.door import LIMITS, keep, parsed, passed_through, project_of
+from app.ingest.door import LIMITS, authorized, keep, parsed, passed_through
 from app.monitors.check_in import MAX_DURATION_S, STATUSES
 from app.monitors.settings import read_config
 from app.monitors.tables import MAX_ENVIRONMENT, MAX_RELEASE
@@ -56,12 +56,9 @@ def take_check_in(project_id: int, slug: str, key: str) -> ResponseReturnValue:
 
 
 def _take(project_id: int, slug: str, key: str) -> Response:
-    via = passed_through()
-    keys = [key, *request.args.getlist("sentry_key")]
-    known = project_of(request.headers, keys, project_id)
+    via, known = passed_through(), authorized(project_id, path_key=key)
     if known is None:
         raise Refusal(401, "no public key was given")
-    g.door_project = known
     payload = _payload(slug)
     keep(Envelope({}, [Item({"type": "check_in"}, payload)]), known, via)
     _, problem = read_config(payload.get("monitor_config")) or ({}, None)

@@ -191,15 +191,19 @@ def _take_tunneled() -> Response | None:
         return None if known is None else keep(parsed(envelope_of, body), known, passed_through())
 
 
-def authorized(project_id: int | None, dsn: object = None) -> int | None:
+def authorized(
+    project_id: int | None, dsn: object = None, path_key: str | None = None
+) -> int | None:
     """Return the project of the key in the request, ``None`` if the request has no key.
 
     :param project_id: the project in the path.
-    :param dsn: the DSN in the body.
+    :param dsn: the DSN in the body. :param path_key: the key in the path.
     :raise Refusal: 403 the key is unknown or belongs to another project; 503 the key may have been
         lost; 400 the DSN is malformed.
     """
     keys = request.args.getlist("sentry_key")
+    if path_key is not None:
+        keys.insert(0, path_key)
     project = project_of(request.headers, keys, project_id, dsn)
     if project is not None:
         g.door_project = project

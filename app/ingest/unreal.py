@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import uuid
 
-from flask import Response, g, request
+from flask import Response, request
 from flask.typing import ResponseReturnValue
 
 from app.ingest import bp
 from app.ingest.answers import Refusal, preflight
 from app.ingest.body import read_body
-from app.ingest.door import keep, passed_through, project_of
+from app.ingest.door import authorized, keep, passed_through
 from app.protocol.envelope import Envelope, Item
 from app.protocol.lenient import read_name
 from app.web import access
@@ -36,12 +36,9 @@ def take_unreal_report(project_id: int, key: str) -> ResponseReturnValue:
 
 
 def _take(project_id: int, key: str) -> Response:
-    via = passed_through()
-    keys = [key, *request.args.getlist("sentry_key")]
-    known = project_of(request.headers, keys, project_id)
+    via, known = passed_through(), authorized(project_id, path_key=key)
     if known is None:
         raise Refusal(401, "no public key was given")
-    g.door_project = known
     with read_body() as body:
         if not body:
             raise Refusal(400, "the crash report is malformed", "the body is empty")
