@@ -108,11 +108,15 @@ class GroupCommit(Generic[T, R]):
 
     def _is_called(self, ticket: _Ticket[T, R], timeout_s: float) -> bool:
         """Wait, and return whether this caller has to lead."""
-        ticket.call.acquire(timeout=timeout_s)
+        is_called = ticket.call.acquire(timeout=timeout_s)
         with self._mutex:
             if not ticket.leads and ticket in self._waiting:
                 self._waiting.remove(ticket)
-            return ticket.leads
+        if ticket.leads and not is_called:
+            # The call came just after the wait ended. It has to be taken, since the result is
+            # announced with the same lock.
+            ticket.call.acquire()
+        return ticket.leads
 
     def _hand_on(self, own: _Ticket[T, R]) -> None:
         with self._mutex:

@@ -17,7 +17,7 @@ from flask import Flask
 from app import sentry
 from app.delivery import accounting
 from app.intake import Intake
-from app.intake.batching import Buffer, GroupCommit
+from app.intake.batching import Buffer, GroupCommit, _Ticket
 from app.intake.commit import Prepared
 from app.protocol.envelope import Envelope, Item
 from app.store import StoreBusy, StoreUnavailable, utc_now
@@ -400,6 +400,28 @@ def test_caller_that_stops_waiting_while_it_is_called_loses_nobody() -> None:
         answered = list(pool.map(submit, range(3000)))
     assert all(answered[number] for number in range(3000) if number % 3)
     assert len(committed) == len(set(committed)) and not group._waiting and not group._is_led
+
+
+def test_caller_that_is_called_just_after_its_wait_ended_commits_for_everyone() -> None:
+    group: GroupCommit[int, int] = GroupCommit(lambda take, timeout_s: take())
+    before, own, other = _Ticket[int, int](1), _Ticket[int, int](2), _Ticket[int, int](3)
+    held = own.call
+
+    class Call:
+        release = staticmethod(held.release)
+
+        @staticmethod
+        def acquire(timeout: float | None = None) -> bool:
+            if timeout is None:
+                return held.acquire()
+            group._hand_on(before)
+            return False
+
+    own.call = Call()  # type: ignore[assignment]  # a lock whose wait ends too early
+    group._waiting, group._is_led = [own, other], True
+    assert group._outcome_by(time.monotonic(), own) == 2
+    assert group._outcome_by(time.monotonic(), other) == 3
+    assert not group._is_led
 
 
 def test_buffer_keeps_what_could_not_be_stored_and_refuses_beyond_its_limit() -> None:
