@@ -17,7 +17,7 @@ from app.admin.remembered import Remembered
 from app.protocol.lenient import LEVELS
 from app.search.grammar import Query, Term, parse, with_term, without
 from app.search.keys import MEANINGS
-from app.web.templating import escaped
+from app.web.templating import escaped, shown
 
 MAX_RELEASES = 8
 STATES = ("new", "regressed", "assigned", "unassigned")
@@ -103,7 +103,7 @@ def _link(
     given = {name: text for name, text in (values | changed).items() if text}
     address = f"{path}?{urlencode(given)}" if given else path
     mark = ' class="on" aria-current="true"' if is_on else ""
-    return f'<a href="{escaped(address)}"{mark}>{escaped(label)}</a>'
+    return f'<a href="{escaped(address)}"{mark}>{shown(label)}</a>'
 
 
 def _with(query: Query, key: str, value: str) -> Query:
