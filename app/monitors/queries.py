@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Row, select, union_all
 from app.monitors.machine import FAILING, is_late
 from app.monitors.schedule import Schedule
 from app.monitors.settings import schedule_of
-from app.monitors.tables import check_ins, monitor_states, monitors
+from app.monitors.tables import check_ins, monitor_changes, monitor_states, monitors
 from app.projects import MAX_PROJECT_ID
 from app.protocol.slug import read_slug
 
@@ -194,6 +194,23 @@ def failing_states(conn: Connection) -> list[Row[Any]]:
     columns = monitor_states.c
     query = _with_monitor().where(columns.status.in_(FAILING), monitors.c.paused.is_(False))
     return list(conn.execute(query.order_by(columns.id)))
+
+
+def oldest_changes(conn: Connection, limit: int) -> list[Row[Any]]:
+    """Return changes of states as :func:`failing_states` does, as each was after it, in order.
+
+    :return: rows with ``change_id``.
+    """
+    changes, columns, of = monitor_changes.c, monitor_states.c, monitors.c
+    query = select(
+        *(changes.id.label("change_id"), changes.status, changes.failures),
+        *(changes.at.label("since"), columns.id, columns.environment),
+        *(of.project_id, of.slug, of.name, of.paused),
+    )
+    joined = query.join(monitor_states, columns.id == changes.state_id).join(
+        monitors, of.id == columns.monitor_id
+    )
+    return list(conn.execute(joined.order_by(changes.id).limit(limit)))
 
 
 def states_by_id(conn: Connection, ids: Sequence[int]) -> dict[int, Row[Any]]:

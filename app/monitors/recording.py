@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, func, insert, select, update
 
 from app.monitors.check_in import Sent
-from app.monitors.machine import Outage, advance, check_in, expect_from
+from app.monitors.machine import Outage, advance, check_in, expect_from, wait
 from app.monitors.settings import DEFAULTS, expectation_of
 from app.monitors.states import find_run, minute_of, read_state, write_state
 from app.monitors.tables import monitor_losses, monitor_states, monitors
@@ -142,7 +142,7 @@ def change_expectation(
     for state_row in conn.execute(of_it.order_by(monitor_states.c.id)).all():
         state = read_state(conn, state_row)
         if before.is_paused != after.is_paused:
-            state.status, state.failures, state.successes, state.since = "waiting", 0, 0, now
+            wait(state, now)
         if (before.schedule, before.is_paused) != (after.schedule, after.is_paused):
             expect_from(state, after, now)
         write_state(conn, state_row.id, state, after, ())

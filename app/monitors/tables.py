@@ -74,6 +74,19 @@ monitor_states = Table(
     partial_index("ix_monitor_states_due", "due_at", where="due_at IS NOT NULL"),
 )
 
+# A monitor began to fail in an environment, or fails no longer. The alerts remove what they read.
+monitor_changes = Table(
+    "monitor_changes",
+    metadata,
+    Column("id", RowId, primary_key=True),
+    Column("state_id", RowId, ForeignKey("monitor_states.id", ondelete="CASCADE"), nullable=False),
+    # The status after the change, and how many runs had failed in a row.
+    Column("status", String(16), nullable=False),
+    Column("failures", Integer, nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+    Index(None, "state_id"),
+)
+
 # A run of a job, or one that did not come.
 check_ins = Table(
     "check_ins",
