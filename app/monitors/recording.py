@@ -18,6 +18,7 @@ from app.monitors.settings import DEFAULTS, expectation_of
 from app.monitors.states import find_run, minute_of, read_state, write_state
 from app.monitors.tables import monitor_losses, monitor_states, monitors
 from app.monitors.watch import look
+from app.protocol.slug import MAX_SLUG, TOO_LONG
 from app.store import added, replaced, upsert
 from app.store import insert as insert_or_not
 
@@ -32,6 +33,7 @@ REASONS = {
     "environments": f"a monitor has at most {MAX_ENVIRONMENTS} environments",
     "rate": f"a monitor begins at most {MAX_NEW_RUNS_A_MINUTE} runs a minute",
     "open": f"a monitor has at most {MAX_OPEN_RUNS} runs in progress",
+    "slug": TOO_LONG,
     "malformed": "they had no slug, or no status that is known",
 }
 
@@ -56,6 +58,8 @@ def _record(conn: Connection, sent: Sent, outages: Sequence[Outage], full: Slugs
     """Apply a check-in. Return the reason if it was left out."""
     if not sent.slug or sent.check_in is None:
         return "malformed"
+    if len(sent.slug) > MAX_SLUG:
+        return "slug"
     # A client that makes up slugs costs a lookup in memory for each.
     if sent.slug not in full.get(sent.project_id, (sent.slug,)):
         return "monitors"
