@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, select, union_all
 
 from app.monitors.machine import FAILING, is_late
+from app.monitors.rate import is_recent
 from app.monitors.schedule import Schedule
 from app.monitors.settings import schedule_of
 from app.monitors.tables import check_ins, monitor_changes, monitor_states, monitors
@@ -28,6 +29,8 @@ class EnvironmentState:
 
     :param status: ``waiting``, ``ok``, ``late``, ``missed``, ``timeout``, ``error`` or ``paused``.
     :param next_expected: when the next run is expected, or since when it is late.
+    :param beyond_rate_since: since when more runs end in a minute than have rows of their own;
+        ``None`` if that did not happen lately.
     """
 
     id: int
@@ -36,6 +39,8 @@ class EnvironmentState:
     next_expected: datetime | None
     last_checkin: datetime | None
     since: datetime | None
+    beyond_rate_since: datetime | None
+    beyond_rate_at: datetime | None
 
 
 @dataclass(frozen=True)
@@ -146,6 +151,8 @@ def _environment(state: Row[Any], now: datetime, is_paused: bool) -> Environment
         None if is_paused else state.expected_at,
         state.last_check_in_at,
         state.since,
+        state.beyond_rate_since if is_recent(state.beyond_rate_at, now) else None,
+        state.beyond_rate_at,
     )
 
 

@@ -1,7 +1,7 @@
 """Apply check-ins in the order of their receipt. A monitor appears with its first check-in.
 
 Everything that a client can make more of has a bound. What exceeds one is left out and counted by
-project, so that the page of monitors says it.
+project, so that the page of monitors says it. Runs that exceed the rate are not (:mod:`rate`).
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from sqlalchemy import Connection, Row, func, insert, select, update
 
 from app.monitors.check_in import Sent
 from app.monitors.machine import Outage, advance, check_in, expect_from, wait
+from app.monitors.rate import MAX_RUNS_A_MINUTE, within_rate
 from app.monitors.settings import DEFAULTS, expectation_of
-from app.monitors.states import find_run, minute_of, read_state, write_state
+from app.monitors.states import find_run, read_state, write_state
 from app.monitors.tables import monitor_losses, monitor_states, monitors
 from app.monitors.watch import look
 from app.protocol.slug import MAX_SLUG, TOO_LONG
@@ -25,13 +26,15 @@ from app.store import insert as insert_or_not
 # The bounds, for a project, for a monitor, and for a monitor in an environment.
 MAX_MONITORS = 500
 MAX_ENVIRONMENTS = 20
-MAX_NEW_RUNS_A_MINUTE = 12
 MAX_OPEN_RUNS = 100
+# How a run ends if it says so itself.
+ENDED = ("ok", "error")
 # Why check-ins were left out, in words.
 REASONS = {
     "monitors": f"a project has at most {MAX_MONITORS} monitors",
     "environments": f"a monitor has at most {MAX_ENVIRONMENTS} environments",
-    "rate": f"a monitor begins at most {MAX_NEW_RUNS_A_MINUTE} runs a minute",
+    # Until 2026-11 runs beyond the rate were left out; what is counted of them stays for a while.
+    "rate": f"a monitor had at most {MAX_RUNS_A_MINUTE} runs a minute",
     "open": f"a monitor has at most {MAX_OPEN_RUNS} runs in progress",
     "slug": TOO_LONG,
     "malformed": "they had no slug, or no status that is known",
@@ -81,22 +84,16 @@ def _apply(
     wanted, state = expectation_of(monitor), read_state(conn, row)
     changed = advance(state, wanted, at, outages)
     known = find_run(conn, row.id, state, given.check_in_id)
-    minute = minute_of(at)
-    in_minute = row.in_minute if row.minute == minute else 0
-    reason = None
-    ends_open_run = given.check_in_id is None and given.status != "in_progress" and state.open
-    if known is None and not ends_open_run and in_minute >= MAX_NEW_RUNS_A_MINUTE:
-        reason = "rate"
-    elif known is None and given.status == "in_progress" and len(state.open) >= MAX_OPEN_RUNS:
-        reason = "open"
-    else:
-        run = check_in(state, wanted, given, at, known)
-        if run is not None:
-            in_minute += run.id is None
-            changed.append(run)
-    others = {"minute": minute, "in_minute": in_minute}
-    write_state(conn, row.id, state, wanted, changed, **others)
-    return reason
+    if known is None and given.status == "in_progress" and len(state.open) >= MAX_OPEN_RUNS:
+        write_state(conn, row.id, state, wanted, changed)
+        return "open"
+    run = check_in(state, wanted, given, at, known)
+    noted: dict[str, Any] = {}
+    if run is not None and run.status in ENDED:
+        has_row, noted = within_rate(conn, row, run, at)
+        run = run if has_row else None
+    write_state(conn, row.id, state, wanted, [*changed, run] if run else changed, **noted)
+    return None
 
 
 def _monitor(conn: Connection, sent: Sent) -> Row[Any] | None:

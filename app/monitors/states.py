@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row, insert, select, update
@@ -72,8 +71,3 @@ def write_state(
 def run_of(row: Row[Any]) -> Run:
     """Return a row of ``check_ins`` as a run."""
     return Run(**{name: getattr(row, name) for name in _RUN})
-
-
-def minute_of(moment: datetime) -> int:
-    """Return the number of a minute, for the bound of new runs."""
-    return int(moment.timestamp()) // 60

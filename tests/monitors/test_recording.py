@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -13,7 +14,7 @@ from flask.testing import FlaskClient, FlaskCliRunner
 
 from app.backup.tables import tables_of_backup
 from app.intake.retention import Limits, prune
-from app.monitors import expiry, recording
+from app.monitors import expiry, rate, recording
 from app.projects import create_project, delete_project
 from app.projects.ending import archive_project, restore_project
 from app.protocol.envelope import dump_json, parse_envelope
@@ -283,8 +284,8 @@ def test_what_a_client_cannot_multiply(
         send(app, *[check_in("", "ok"), check_in(status="happy"), {"monitor_slug": ["x"]}])
     assert len(client.get("/api/monitors").json["monitors"]) == 3
     assert len(monitor_of(client, "job-0")["environments"][1]["environment"]) == 64
-    assert len(runs_of(client, "job-1")) == 1 + recording.MAX_NEW_RUNS_A_MINUTE
-    assert left_out(app) == {"monitors": 2, "environments": 4, "rate": 8, "open": 3, "malformed": 3}
+    assert len(runs_of(client, "job-1")) == 1 + rate.MAX_RUNS_A_MINUTE
+    assert left_out(app) == {"monitors": 2, "environments": 4, "open": 3, "malformed": 3}
 
 
 @pytest.mark.one_database
@@ -304,12 +305,38 @@ def test_slugs_that_a_client_makes_up_cost_no_questions(
 @pytest.mark.one_database
 def test_end_of_a_run_is_never_left_out(app: Flask, client: FlaskClient) -> None:
     path = f"/api/1/cron/busy/{key_of(app)}/?status="
-    for _ in range(recording.MAX_NEW_RUNS_A_MINUTE - 1):
+    for _ in range(rate.MAX_RUNS_A_MINUTE - 1):
         client.get(f"{path}ok")
     client.get(f"{path}in_progress")
     client.get(f"{path}error")
     read(app)
     assert sorted(run["status"] for run in runs_of(client, "busy"))[0] == "error"
+
+
+def test_runs_beyond_the_rate_all_count_and_the_page_says_since_when(
+    app: Flask, client: FlaskClient, login: Callable[[FlaskClient], FlaskClient]
+) -> None:
+    ended = [check_in(check_in_id=f"{n + 1:032x}") for n in range(30)]
+    with time_machine.travel(NIGHT, tick=False) as clock:
+        send(app, *ended, check_in(status="error"))
+        assert monitor_of(client)["status"] == "error"  # Although it is far beyond the rate.
+        send(app, check_in(status="error"))
+        found = [(run["status"], run["runs"]) for run in runs_of(client)]
+        assert found == [("ok", 1)] * 11 + [("ok", 19), ("error", 2)]
+        begun = [{**one, "status": "in_progress"} for one in ended]
+        send(app, *[{**one, "monitor_slug": "two"} for one in begun + ended])
+        assert sum(run["runs"] for run in runs_of(client, "two")) == 30
+        assert {run["status"] for run in runs_of(client, "two")} == {"ok"}
+        assert len(runs_of(client, "two")) == 12
+        clock.shift(2 * HOUR)
+        send(app, *[check_in() for _ in range(14)])
+        (environment,) = monitor_of(client)["environments"]
+        assert environment["beyond_rate_since"] == "2026-03-27T01:00:03Z"
+        page = login(client).get("/admin/monitors/1/nightly").text
+        assert "More than 12 runs ended within a minute" in page and "3 runs ok" in page
+        assert "were left out" not in client.get("/admin/monitors").text
+        clock.shift(DAY)
+        assert monitor_of(client)["environments"][0]["beyond_rate_since"] is None
 
 
 @pytest.mark.one_database
