@@ -20,6 +20,7 @@ from app.admin.run_errors import ENDED_BADLY, errors_of, failed_run, time_of
 from app.alerts import monitor_alerts
 from app.inputs import InputError
 from app.monitors import changes, queries
+from app.monitors.rate import MAX_RUNS_A_MINUTE
 from app.monitors.recording import REASONS, left_out
 from app.monitors.settings import MonitorSettings
 from app.projects.tables import project_keys, projects
@@ -97,6 +98,7 @@ def show_monitor(project_id: int, slug: str) -> ResponseReturnValue:
         time_of=lambda run: time_of(run, longest),
         ended_badly=ENDED_BADLY,
         errors=errors,
+        runs_a_minute=MAX_RUNS_A_MINUTE,
         project=project,
         url=_url(project_id, monitor.slug, key),
     )

@@ -56,7 +56,8 @@ def kind_of(run: Any) -> str:
 def words_of(run: Any) -> str:
     """Return how a run ended, in words."""
     if not run.away:
-        return WORDS[run.status]
+        word = WORDS[run.status]
+        return word if run.runs == 1 else f"{plural(run.runs, 'run')} {word}"
     if run.status == "timeout":
         return "no end seen, DevEnviro was away"
     return f"{plural(run.runs, 'run')} expected while DevEnviro was away"
@@ -81,5 +82,7 @@ def _title(run: Any) -> str:
 
 
 def _label(runs: Sequence[Any]) -> str:
-    bad = sum(run.status in BAD and not run.away for run in runs)
-    return f"The latest {plural(len(runs), 'run')}, {bad or 'none'} of them failed"
+    # What was expected while this service was away is one row of which nothing is known.
+    count = sum(1 if run.away else run.runs for run in runs)
+    bad = sum(run.runs for run in runs if run.status in BAD and not run.away)
+    return f"The latest {plural(count, 'run')}, {bad or 'none'} of them failed"

@@ -1,7 +1,12 @@
 """Alerts about monitors: one when a monitor fails in an environment, one when it is ok again.
 
-A transaction compares the monitors that are failing with those that each rule named, raises the
-notifications and notes them. So even after a crash no notification is missing or raised twice.
+    changes   a monitor began to fail, or fails no longer: in their order, so that a failure is said
+              even if it is over
+    states    the monitors that are failing, held against those that each rule named: the rule may
+              be new, its cool-down over, or the monitor paused
+
+One transaction raises the notifications, notes them and removes the changes. So even after a crash
+no notification is missing or raised twice.
 """
 
 from __future__ import annotations
@@ -12,7 +17,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any
 
-from sqlalchemy import Connection, Row, select, update
+from sqlalchemy import Connection, Row, delete, select, update
 
 from app.alerts.channels.stored import Channel, chosen, list_channels
 from app.alerts.messages import RESOLVED
@@ -20,8 +25,9 @@ from app.alerts.notifications import Draft, add_notification
 from app.alerts.rules.stored import Watch, watches
 from app.alerts.tables import noticed_monitors
 from app.monitors import changes
-from app.monitors.queries import failing_states, states_by_id
-from app.monitors.tables import monitor_states, monitors
+from app.monitors.machine import FAILING
+from app.monitors.queries import failing_states, oldest_changes, states_by_id
+from app.monitors.tables import monitor_changes, monitor_states, monitors
 from app.projects import Project
 from app.projects.ending import DELETED, RESTORED, when_changed
 from app.store import Store, facts, replaced, upsert
@@ -39,19 +45,17 @@ def dispatch_monitor_alerts(store: Store, now: datetime) -> int:
     :raise StoreError: the store does not answer.
     """
     with store.read() as conn:  # Usually there is nothing to do, so read before writing.
-        if not any(_due(conn, now)):
+        if not oldest_changes(conn, 1) and not any(_due(conn, now)):
             return 0
     with store.write() as conn:
-        fails, ends = _due(conn, now)
         sender = _Sender(conn, now)
+        count = _follow_changes(conn, sender)
+        fails, ends = _due(conn, now)
         for rule, state in fails[:MAX_AT_ONCE]:
-            sender.add(rule, _failure(rule, state), state.id)
-            row = {"rule_id": rule.id, "state_id": state.id, "at": now, "is_open": True}
-            conn.execute(upsert(conn, noticed_monitors, at=replaced, is_open=replaced), row)
+            _say_failure(conn, sender, rule, state)
         for rule, state in ends[:MAX_AT_ONCE]:
-            sender.add(rule, _end(rule, state), state.id)
-            _close(conn, rule, state)
-    return min(len(fails), MAX_AT_ONCE) + min(len(ends), MAX_AT_ONCE)
+            _say_end(conn, sender, rule, state)
+    return count + min(len(fails), MAX_AT_ONCE) + min(len(ends), MAX_AT_ONCE)
 
 
 def delete_monitor(conn: Connection, row: Row[Any], now: datetime) -> None:
@@ -65,12 +69,17 @@ def delete_monitor(conn: Connection, row: Row[Any], now: datetime) -> None:
 
 @when_changed
 def _end_with_project(conn: Connection, project: Project, action: str, now: datetime) -> None:
-    """End the incidents of the monitors of a project that is archived or deleted."""
+    """End the incidents of the monitors of a project that is archived or deleted.
+
+    What happened to them since the last look is said no more: this ends it, too.
+    """
     if action == RESTORED:
         return
     its = select(monitor_states.c.id).join(monitors, monitors.c.id == monitor_states.c.monitor_id)
+    its = its.where(monitors.c.project_id == project.id)
+    conn.execute(delete(monitor_changes).where(monitor_changes.c.state_id.in_(its)))
     sender = _Sender(conn, now)
-    for rule, state in _open_incidents(conn, its.where(monitors.c.project_id == project.id)):
+    for rule, state in _open_incidents(conn, its):
         verb = f"is no longer watched, {project.name} was {action.removeprefix('project_')}"
         draft = _end(rule, state, verb)
         if action == DELETED:
@@ -94,15 +103,49 @@ def _open_incidents(conn: Connection, state_ids: Any) -> list[tuple[Watch, Row[A
     ]
 
 
+def _follow_changes(conn: Connection, sender: _Sender) -> int:
+    """Say what the oldest changes call for, and remove them. Return how many notifications."""
+    changes = oldest_changes(conn, MAX_AT_ONCE)
+    rules = _rules(conn) if changes else []
+    count = 0
+    for change in changes:
+        for rule in rules:
+            if rule.project_id == change.project_id:
+                count += _follow(conn, sender, rule, change)
+    followed = monitor_changes.c.id.in_([change.change_id for change in changes])
+    conn.execute(delete(monitor_changes).where(followed))
+    return count
+
+
+def _follow(conn: Connection, sender: _Sender, rule: Watch, change: Row[Any]) -> bool:
+    columns = noticed_monitors.c
+    its = columns.rule_id == rule.id, columns.state_id == change.id
+    named = conn.execute(select(noticed_monitors).where(*its)).first()
+    if change.status in FAILING:
+        is_due = _is_about(rule, change) and _may_say(rule, named, sender.now)
+        if is_due:
+            _say_failure(conn, sender, rule, change)
+    else:
+        is_due = named is not None and named.is_open
+        if is_due:
+            _say_end(conn, sender, rule, change)
+    return is_due
+
+
 def _due(
     conn: Connection, now: datetime
 ) -> tuple[list[tuple[Watch, Row[Any]]], list[tuple[Watch, Row[Any]]]]:
-    """Return what each rule has to say: which monitors are failing, and which are no more."""
-    failing = failing_states(conn)
-    named = conn.execute(select(noticed_monitors)).all() if failing or _has_open(conn) else []
+    """Return what each rule has to say: which monitors are failing, and which are no more.
+
+    Monitors of which changes were not followed yet come later.
+    """
+    later = set(conn.scalars(select(monitor_changes.c.state_id)))
+    failing = [state for state in failing_states(conn) if state.id not in later]
+    found = conn.execute(select(noticed_monitors)).all() if failing or _has_open(conn) else []
+    named = [row for row in found if row.state_id not in later]
     if not failing and not named:
         return [], []
-    rules = [rule for rule in watches(conn) if rule.kind == KIND]
+    rules = _rules(conn)
     known = {(row.rule_id, row.state_id): row for row in named}
     fails = [
         (rule, state)
@@ -126,6 +169,10 @@ def _ends(
         for rule_id, state in ended
         if rule.id == rule_id and rule.project_id == state.project_id
     ]
+
+
+def _rules(conn: Connection) -> list[Watch]:
+    return [rule for rule in watches(conn) if rule.kind == KIND]
 
 
 def _has_open(conn: Connection) -> bool:
@@ -154,8 +201,8 @@ def _failure(rule: Watch, state: Row[Any]) -> Draft:
 
 def _end(rule: Watch, state: Row[Any], verb: str = "") -> Draft:
     name, where = state.name or state.slug, state.environment
-    ok = "is ok again" if state.status == "ok" else "starts anew"
-    verb = verb or ("is paused" if state.paused else ok)
+    anew = "is paused" if state.paused else "starts anew"
+    verb = verb or ("is ok again" if state.status == "ok" else anew)
     title = f"Monitor {name} {verb} ({where})"
     text = f"{rule.title}: the job {name} {verb} in {where}."
     return Draft(RESOLVED, title, text, project_id=state.project_id)
@@ -181,6 +228,17 @@ class _Sender:
         draft = replace(draft, incident=incident)
         to = chosen(self.channels, rule.channel_ids)
         add_notification(self.conn, draft, to, self.now, rule_id=rule.id)
+
+
+def _say_failure(conn: Connection, sender: _Sender, rule: Watch, state: Row[Any]) -> None:
+    sender.add(rule, _failure(rule, state), state.id)
+    row = {"rule_id": rule.id, "state_id": state.id, "at": sender.now, "is_open": True}
+    conn.execute(upsert(conn, noticed_monitors, at=replaced, is_open=replaced), row)
+
+
+def _say_end(conn: Connection, sender: _Sender, rule: Watch, state: Row[Any]) -> None:
+    sender.add(rule, _end(rule, state), state.id)
+    _close(conn, rule, state)
 
 
 def _close(conn: Connection, rule: Watch, state: Row[Any]) -> None:

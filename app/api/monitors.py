@@ -14,6 +14,7 @@ from app.api.routes import Routes
 from app.api.schemas import ApiModel, Next
 from app.inputs import ProjectId, patch_of, unchanged
 from app.monitors import changes, queries
+from app.monitors.rate import MAX_RUNS_A_MINUTE
 from app.monitors.schedule import Schedule
 from app.monitors.settings import MonitorSettings, NamedMonitor
 from app.store import utc_now
@@ -46,6 +47,10 @@ class MonitorEnvironment(ApiModel):
     status: Status
     next_expected: datetime | None
     last_checkin: datetime | None
+    beyond_rate_since: datetime | None = Field(
+        description=f"Since when, again and again, more than {MAX_RUNS_A_MINUTE} runs end in a"
+        " minute; null if none did within a day."
+    )
 
 
 class MonitorAnswer(ApiModel):
@@ -90,7 +95,10 @@ class MonitorRun(ApiModel):
         description="Whether DevEnviro was away, so that the check-in may have been lost. Such a"
         " run counts as no failure."
     )
-    runs: int = Field(description="How many missed runs this is; several only while away.")
+    runs: int = Field(
+        description="How many runs this is: several missed ones while away, or those beyond"
+        f" {MAX_RUNS_A_MINUTE} that ended alike within a minute."
+    )
     trace_id: str | None = Field(description="`query=trace:…` finds the errors of the run.")
     release: str | None
 

@@ -215,6 +215,7 @@ NONE: dict[str, dict[str, str]] = {
         "managed_by": _OURS,
     },
     "monitor_states": {"status": _OURS},
+    "monitor_changes": {"status": _OURS},
     "check_ins": {"check_in_id": _ID, "status": _OURS, "trace_id": _ID},
     "monitor_losses": {"reason": _OURS},
     "monitor_watch": {"name": _OURS},

@@ -29,7 +29,7 @@ from app.monitors.tables import MAX_ENVIRONMENT, MAX_RELEASE
 from app.protocol.envelope import Envelope, Item, parse_json
 from app.protocol.event import parse_event_id
 from app.protocol.lenient import read_number
-from app.protocol.slug import read_slug
+from app.protocol.slug import MAX_SLUG, TOO_LONG, read_slug
 from app.web import access
 
 FIELDS = ("status", "check_in_id", "environment", "duration", "release", "monitor_config")
@@ -73,6 +73,8 @@ def _payload(slug: str) -> dict[str, Any]:
     """
     if not read_slug(slug):
         raise _wrong("slug: letters or digits are expected")
+    if len(read_slug(slug)) > MAX_SLUG:
+        raise _wrong(f"slug: {TOO_LONG}")
     given = _body() | request.args.to_dict()
     payload = {name: given[name] for name in FIELDS if given.get(name) not in (None, "")}
     payload["monitor_slug"] = slug

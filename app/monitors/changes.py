@@ -27,7 +27,7 @@ from app.monitors.states import read_state, write_state
 from app.monitors.tables import monitor_states, monitors
 from app.projects import Project, projects
 from app.projects.ending import DELETED, when_changed
-from app.protocol.slug import read_slug
+from app.protocol.slug import MAX_SLUG, TOO_LONG, read_slug
 
 
 def add_monitor(
@@ -47,6 +47,8 @@ def add_monitor(
     columns, slug = monitors.c, read_slug(slug)
     if not slug:
         raise MonitorError("letters or digits are expected", "slug")
+    if len(slug) > MAX_SLUG:
+        raise MonitorError(TOO_LONG, "slug")
     known = select(projects.c.id).where(
         projects.c.id == project_id, projects.c.deleted_at.is_(None)
     )

@@ -82,9 +82,25 @@ class Run:
     id: int | None = None
 
 
+class Change(NamedTuple):
+    """A monitor begins to fail, or fails no longer.
+
+    :param status: the one after the change.
+    :param failures: how many runs had failed in a row.
+    """
+
+    status: str
+    at: datetime
+    failures: int
+
+
 @dataclass
 class State:
-    """A monitor in an environment, with its open runs."""
+    """A monitor in an environment, with its open runs.
+
+    :param changes: since it was read, in their order. A failure may be over when somebody looks, so
+        that the status alone does not tell all.
+    """
 
     status: str = "waiting"
     failures: int = 0
@@ -93,6 +109,7 @@ class State:
     last_check_in_at: datetime | None = None
     since: datetime | None = None
     open: list[Run] = field(default_factory=list)
+    changes: list[Change] = field(default_factory=list)
 
 
 def due_at(state: State, wanted: Expectation) -> datetime | None:
@@ -163,10 +180,15 @@ def begin_anew(state: State, now: datetime) -> list[Run]:
     ended, state.open = state.open, []
     for run in ended:
         run.status, run.timeout_at, run.away = "timeout", None, True
-    state.expected_at, state.failures, state.successes = None, 0, 0
-    if state.status != "waiting":
-        state.status, state.since = "waiting", now
+    state.expected_at = None
+    wait(state, now)
     return ended
+
+
+def wait(state: State, now: datetime) -> None:
+    """Forget how its runs ended."""
+    state.failures, state.successes = 0, 0
+    _set(state, "waiting", now)
 
 
 def is_late(status: str, expected_at: datetime | None, now: datetime) -> bool:
@@ -304,5 +326,8 @@ def _count(state: State, wanted: Expectation, status: str, at: datetime) -> None
 
 
 def _set(state: State, status: str, at: datetime) -> None:
-    if state.status != status:
-        state.status, state.since = status, at
+    if state.status == status:
+        return
+    if (state.status in FAILING) != (status in FAILING):
+        state.changes.append(Change(status, at, state.failures))
+    state.status, state.since = status, at

@@ -10,9 +10,10 @@ from typing import Any
 from sqlalchemy import Connection, Row, select, union_all
 
 from app.monitors.machine import FAILING, is_late
+from app.monitors.rate import is_recent
 from app.monitors.schedule import Schedule
 from app.monitors.settings import schedule_of
-from app.monitors.tables import check_ins, monitor_states, monitors
+from app.monitors.tables import check_ins, monitor_changes, monitor_states, monitors
 from app.projects import MAX_PROJECT_ID
 from app.protocol.slug import read_slug
 
@@ -28,6 +29,8 @@ class EnvironmentState:
 
     :param status: ``waiting``, ``ok``, ``late``, ``missed``, ``timeout``, ``error`` or ``paused``.
     :param next_expected: when the next run is expected, or since when it is late.
+    :param beyond_rate_since: since when more runs end in a minute than have rows of their own;
+        ``None`` if that did not happen lately.
     """
 
     id: int
@@ -36,6 +39,8 @@ class EnvironmentState:
     next_expected: datetime | None
     last_checkin: datetime | None
     since: datetime | None
+    beyond_rate_since: datetime | None
+    beyond_rate_at: datetime | None
 
 
 @dataclass(frozen=True)
@@ -146,6 +151,8 @@ def _environment(state: Row[Any], now: datetime, is_paused: bool) -> Environment
         None if is_paused else state.expected_at,
         state.last_check_in_at,
         state.since,
+        state.beyond_rate_since if is_recent(state.beyond_rate_at, now) else None,
+        state.beyond_rate_at,
     )
 
 
@@ -194,6 +201,23 @@ def failing_states(conn: Connection) -> list[Row[Any]]:
     columns = monitor_states.c
     query = _with_monitor().where(columns.status.in_(FAILING), monitors.c.paused.is_(False))
     return list(conn.execute(query.order_by(columns.id)))
+
+
+def oldest_changes(conn: Connection, limit: int) -> list[Row[Any]]:
+    """Return changes of states as :func:`failing_states` does, as each was after it, in order.
+
+    :return: rows with ``change_id``.
+    """
+    changes, columns, of = monitor_changes.c, monitor_states.c, monitors.c
+    query = select(
+        *(changes.id.label("change_id"), changes.status, changes.failures),
+        *(changes.at.label("since"), columns.id, columns.environment),
+        *(of.project_id, of.slug, of.name, of.paused),
+    )
+    joined = query.join(monitor_states, columns.id == changes.state_id).join(
+        monitors, of.id == columns.monitor_id
+    )
+    return list(conn.execute(joined.order_by(changes.id).limit(limit)))
 
 
 def states_by_id(conn: Connection, ids: Sequence[int]) -> dict[int, Row[Any]]:

@@ -1,7 +1,7 @@
 """Apply check-ins in the order of their receipt. A monitor appears with its first check-in.
 
 Everything that a client can make more of has a bound. What exceeds one is left out and counted by
-project, so that the page of monitors says it.
+project, so that the page of monitors says it. Runs that exceed the rate are not (:mod:`rate`).
 """
 
 from __future__ import annotations
@@ -13,25 +13,30 @@ from typing import Any
 from sqlalchemy import Connection, Row, func, insert, select, update
 
 from app.monitors.check_in import Sent
-from app.monitors.machine import Outage, advance, check_in, expect_from
+from app.monitors.machine import Outage, advance, check_in, expect_from, wait
+from app.monitors.rate import MAX_RUNS_A_MINUTE, within_rate
 from app.monitors.settings import DEFAULTS, expectation_of
-from app.monitors.states import find_run, minute_of, read_state, write_state
+from app.monitors.states import find_run, read_state, write_state
 from app.monitors.tables import monitor_losses, monitor_states, monitors
 from app.monitors.watch import look
+from app.protocol.slug import MAX_SLUG, TOO_LONG
 from app.store import added, replaced, upsert
 from app.store import insert as insert_or_not
 
 # The bounds, for a project, for a monitor, and for a monitor in an environment.
 MAX_MONITORS = 500
 MAX_ENVIRONMENTS = 20
-MAX_NEW_RUNS_A_MINUTE = 12
 MAX_OPEN_RUNS = 100
+# How a run ends if it says so itself.
+ENDED = ("ok", "error")
 # Why check-ins were left out, in words.
 REASONS = {
     "monitors": f"a project has at most {MAX_MONITORS} monitors",
     "environments": f"a monitor has at most {MAX_ENVIRONMENTS} environments",
-    "rate": f"a monitor begins at most {MAX_NEW_RUNS_A_MINUTE} runs a minute",
+    # Until 2026-11 runs beyond the rate were left out; what is counted of them stays for a while.
+    "rate": f"a monitor had at most {MAX_RUNS_A_MINUTE} runs a minute",
     "open": f"a monitor has at most {MAX_OPEN_RUNS} runs in progress",
+    "slug": TOO_LONG,
     "malformed": "they had no slug, or no status that is known",
 }
 
@@ -56,6 +61,8 @@ def _record(conn: Connection, sent: Sent, outages: Sequence[Outage], full: Slugs
     """Apply a check-in. Return the reason if it was left out."""
     if not sent.slug or sent.check_in is None:
         return "malformed"
+    if len(sent.slug) > MAX_SLUG:
+        return "slug"
     # A client that makes up slugs costs a lookup in memory for each.
     if sent.slug not in full.get(sent.project_id, (sent.slug,)):
         return "monitors"
@@ -77,22 +84,16 @@ def _apply(
     wanted, state = expectation_of(monitor), read_state(conn, row)
     changed = advance(state, wanted, at, outages)
     known = find_run(conn, row.id, state, given.check_in_id)
-    minute = minute_of(at)
-    in_minute = row.in_minute if row.minute == minute else 0
-    reason = None
-    ends_open_run = given.check_in_id is None and given.status != "in_progress" and state.open
-    if known is None and not ends_open_run and in_minute >= MAX_NEW_RUNS_A_MINUTE:
-        reason = "rate"
-    elif known is None and given.status == "in_progress" and len(state.open) >= MAX_OPEN_RUNS:
-        reason = "open"
-    else:
-        run = check_in(state, wanted, given, at, known)
-        if run is not None:
-            in_minute += run.id is None
-            changed.append(run)
-    others = {"minute": minute, "in_minute": in_minute}
-    write_state(conn, row.id, state, wanted, changed, **others)
-    return reason
+    if known is None and given.status == "in_progress" and len(state.open) >= MAX_OPEN_RUNS:
+        write_state(conn, row.id, state, wanted, changed)
+        return "open"
+    run = check_in(state, wanted, given, at, known)
+    noted: dict[str, Any] = {}
+    if run is not None and run.status in ENDED:
+        has_row, noted = within_rate(conn, row, run, at)
+        run = run if has_row else None
+    write_state(conn, row.id, state, wanted, [*changed, run] if run else changed, **noted)
+    return None
 
 
 def _monitor(conn: Connection, sent: Sent) -> Row[Any] | None:
@@ -142,7 +143,7 @@ def change_expectation(
     for state_row in conn.execute(of_it.order_by(monitor_states.c.id)).all():
         state = read_state(conn, state_row)
         if before.is_paused != after.is_paused:
-            state.status, state.failures, state.successes, state.since = "waiting", 0, 0, now
+            wait(state, now)
         if (before.schedule, before.is_paused) != (after.schedule, after.is_paused):
             expect_from(state, after, now)
         write_state(conn, state_row.id, state, after, ())

@@ -45,8 +45,8 @@ Slug = Annotated[
     str,
     Field(
         min_length=1,
-        max_length=200,
-        description=f"Stored as at most {MAX_SLUG} small letters, digits, - and _.",
+        max_length=MAX_SLUG,
+        description="Stored as small letters, digits, - and _.",
     ),
     Control("Slug", placeholder="nightly-report", help="What check-ins name it by."),
 ]

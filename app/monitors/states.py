@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row, insert, select, update
 
 from app.monitors.machine import Expectation, Run, State, due_at
-from app.monitors.tables import check_ins, monitor_states
+from app.monitors.tables import check_ins, monitor_changes, monitor_states
 
 # The columns of a run and of a state.
 _RUN = tuple(Run.__dataclass_fields__)
@@ -49,13 +48,17 @@ def write_state(
     changed: Iterable[Run],
     **others: Any,
 ) -> None:
-    """Write a state and the runs that changed.
+    """Write a state with its changes, and the runs that changed.
 
     :param others: further columns of the state.
     """
     values = {name: getattr(state, name) for name in _STATE} | others
     values["due_at"] = due_at(state, wanted)
     conn.execute(update(monitor_states).where(monitor_states.c.id == state_id).values(values))
+    rows = [{"state_id": state_id, **change._asdict()} for change in state.changes]
+    if rows:
+        conn.execute(insert(monitor_changes), rows)
+    state.changes.clear()
     for run in changed:
         columns = {name: getattr(run, name) for name in _RUN if name != "id"}
         if run.id is None:
@@ -68,8 +71,3 @@ def write_state(
 def run_of(row: Row[Any]) -> Run:
     """Return a row of ``check_ins`` as a run."""
     return Run(**{name: getattr(row, name) for name in _RUN})
-
-
-def minute_of(moment: datetime) -> int:
-    """Return the number of a minute, for the bound of new runs."""
-    return int(moment.timestamp()) // 60

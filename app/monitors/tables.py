@@ -67,11 +67,27 @@ monitor_states = Table(
     Column("since", UtcDateTime),
     # When a run is missed or times out next, if nothing comes.
     Column("due_at", UtcDateTime),
-    # The minute of the last new run, and how many began in it.
+    # The minute in which a run ended last, and how many of it have a row of their own.
     Column("minute", Integer, nullable=False, server_default="0"),
     Column("in_minute", Integer, nullable=False, server_default="0"),
+    # When a run was beyond the rate last, and since when such runs come again and again.
+    Column("beyond_rate_at", UtcDateTime),
+    Column("beyond_rate_since", UtcDateTime),
     UniqueConstraint("monitor_id", "environment"),
     partial_index("ix_monitor_states_due", "due_at", where="due_at IS NOT NULL"),
+)
+
+# A monitor began to fail in an environment, or fails no longer. The alerts remove what they read.
+monitor_changes = Table(
+    "monitor_changes",
+    metadata,
+    Column("id", RowId, primary_key=True),
+    Column("state_id", RowId, ForeignKey("monitor_states.id", ondelete="CASCADE"), nullable=False),
+    # The status after the change, and how many runs had failed in a row.
+    Column("status", String(16), nullable=False),
+    Column("failures", Integer, nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+    Index(None, "state_id"),
 )
 
 # A run of a job, or one that did not come.
@@ -92,7 +108,7 @@ check_ins = Table(
     Column("timeout_at", UtcDateTime),
     # Whether this service was away, so that it does not know. Such runs count as no failures.
     Column("away", Boolean, nullable=False, server_default=false()),
-    # How many runs the row stands for: more than one only if this service was away.
+    # How many runs the row stands for: several if this service was away, or beyond the rate.
     Column("runs", Integer, nullable=False, server_default="1"),
     Column("trace_id", String(32)),
     Column("release", String(MAX_RELEASE)),

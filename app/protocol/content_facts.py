@@ -23,6 +23,7 @@ from app.protocol.lenient import (
 )
 from app.protocol.minidump import MAGIC, read_minidump
 from app.protocol.profile import transaction_of
+from app.protocol.slug import MAX_SLUG, TOO_LONG, read_slug
 
 # Of a list: names of metrics, files, addresses.
 SHOWN = 5
@@ -116,6 +117,8 @@ def _check_in(value: Any, headers: Given) -> Facts:
     yield _text(check_in, "monitor_slug")
     yield _text(check_in, "status").replace("_", " ")
     yield _text(check_in, "environment")
+    if len(read_slug(check_in.get("monitor_slug"))) > MAX_SLUG:
+        yield f"of no monitor here, since {TOO_LONG}"
 
 
 def _feedback(value: Any, headers: Given) -> Facts:

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from app.issues.counting import KEY_LENGTH
 from app.protocol.event import Event, Frame
 from app.protocol.lenient import parse_event_id, read_dict, read_name, read_text
-from app.protocol.slug import read_slug
+from app.protocol.slug import MAX_SLUG, read_slug
 from app.search.tokens import (
     ANY,
     ANYWHERE,
@@ -177,7 +177,8 @@ def _monitor(event: Event) -> Pairs:
     events again would cost more than it gives.
     """
     context = read_dict(event.contexts.get("monitor"))
-    yield tag_key("monitor.slug"), read_slug(context.get("slug")) or None
+    slug = read_slug(context.get("slug"))
+    yield tag_key("monitor.slug"), slug if 0 < len(slug) <= MAX_SLUG else None
     id = context.get("id", context.get("check_in_id"))
     yield tag_key("monitor.id"), parse_event_id(id)
 

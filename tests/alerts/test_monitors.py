@@ -81,6 +81,64 @@ def test_timeout_and_failure_have_their_words_and_thresholds(
     ]
 
 
+@pytest.mark.parametrize(
+    ("thresholds", "statuses", "told"),
+    [
+        ((1, 1), ["error", "ok"], ["failed", "is ok again"]),
+        ((2, 2), ["error", "error", "ok", "ok"], ["failed", "is ok again"]),
+        ((2, 1), ["error", "ok", "error", "ok"], []),
+        ((1, 2), ["error", "ok", "error", "ok"], ["failed"]),
+    ],
+)
+def test_failure_that_is_over_when_rules_are_evaluated_is_told_with_its_end(
+    app: Flask,
+    clock: time_machine.Traveller,
+    thresholds: tuple[int, int],
+    statuses: list[str],
+    told: list[str],
+) -> None:
+    only(app, "monitor")
+    names = ("failure_issue_threshold", "recovery_threshold")
+    patient = HOURLY | dict(zip(names, thresholds, strict=True))
+    for status in statuses:
+        send(app, check_in(status=status, monitor_config=patient))
+    later(app, clock, MINUTE)
+    assert titles(app) == [f"Monitor nightly {words} (production)" for words in told]
+
+
+def test_missed_and_endless_runs_that_are_over_when_rules_are_evaluated_are_told(
+    app: Flask, clock: time_machine.Traveller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.monitors.watch.AWAY_AFTER", timedelta(days=9))
+    only(app, "monitor")
+    quick = HOURLY | {"max_runtime": 2}
+    send(app, check_in("late", monitor_config=quick))
+    send(app, check_in("slow", "in_progress", monitor_config=quick))
+    clock.shift(3 * MINUTE)
+    send(app, check_in("slow"))
+    clock.shift(HOUR + 3 * MINUTE)
+    send(app, check_in("late"), check_in("slow"))
+    evaluate(app)
+    assert titles(app) == [
+        "Monitor slow timed out (production)",
+        "Monitor slow is ok again (production)",
+        "Monitor late missed its run (production)",
+        "Monitor late is ok again (production)",
+    ]
+
+
+def test_many_changes_between_two_looks_come_in_portions_and_in_their_order(
+    app: Flask, clock: time_machine.Traveller
+) -> None:
+    only(app, "monitor")
+    jobs = [f"job-{n}" for n in range(15)]
+    send(app, *[check_in(job, status) for job in jobs for status in ("error", "ok")])
+    for _ in range(3):
+        evaluate(app)
+    words = ("failed", "is ok again")
+    assert titles(app) == [f"Monitor {job} {word} (production)" for job in jobs for word in words]
+
+
 def test_each_monitor_and_environment_has_its_own_cool_down(
     app: Flask, clock: time_machine.Traveller
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -13,7 +14,7 @@ from flask.testing import FlaskClient, FlaskCliRunner
 
 from app.backup.tables import tables_of_backup
 from app.intake.retention import Limits, prune
-from app.monitors import expiry, recording
+from app.monitors import expiry, rate, recording
 from app.projects import create_project, delete_project
 from app.projects.ending import archive_project, restore_project
 from app.protocol.envelope import dump_json, parse_envelope
@@ -283,8 +284,8 @@ def test_what_a_client_cannot_multiply(
         send(app, *[check_in("", "ok"), check_in(status="happy"), {"monitor_slug": ["x"]}])
     assert len(client.get("/api/monitors").json["monitors"]) == 3
     assert len(monitor_of(client, "job-0")["environments"][1]["environment"]) == 64
-    assert len(runs_of(client, "job-1")) == 1 + recording.MAX_NEW_RUNS_A_MINUTE
-    assert left_out(app) == {"monitors": 2, "environments": 4, "rate": 8, "open": 3, "malformed": 3}
+    assert len(runs_of(client, "job-1")) == 1 + rate.MAX_RUNS_A_MINUTE
+    assert left_out(app) == {"monitors": 2, "environments": 4, "open": 3, "malformed": 3}
 
 
 @pytest.mark.one_database
@@ -304,12 +305,38 @@ def test_slugs_that_a_client_makes_up_cost_no_questions(
 @pytest.mark.one_database
 def test_end_of_a_run_is_never_left_out(app: Flask, client: FlaskClient) -> None:
     path = f"/api/1/cron/busy/{key_of(app)}/?status="
-    for _ in range(recording.MAX_NEW_RUNS_A_MINUTE - 1):
+    for _ in range(rate.MAX_RUNS_A_MINUTE - 1):
         client.get(f"{path}ok")
     client.get(f"{path}in_progress")
     client.get(f"{path}error")
     read(app)
     assert sorted(run["status"] for run in runs_of(client, "busy"))[0] == "error"
+
+
+def test_runs_beyond_the_rate_all_count_and_the_page_says_since_when(
+    app: Flask, client: FlaskClient, login: Callable[[FlaskClient], FlaskClient]
+) -> None:
+    ended = [check_in(check_in_id=f"{n + 1:032x}") for n in range(30)]
+    with time_machine.travel(NIGHT, tick=False) as clock:
+        send(app, *ended, check_in(status="error"))
+        assert monitor_of(client)["status"] == "error"  # Although it is far beyond the rate.
+        send(app, check_in(status="error"))
+        found = [(run["status"], run["runs"]) for run in runs_of(client)]
+        assert found == [("ok", 1)] * 11 + [("ok", 19), ("error", 2)]
+        begun = [{**one, "status": "in_progress"} for one in ended]
+        send(app, *[{**one, "monitor_slug": "two"} for one in begun + ended])
+        assert sum(run["runs"] for run in runs_of(client, "two")) == 30
+        assert {run["status"] for run in runs_of(client, "two")} == {"ok"}
+        assert len(runs_of(client, "two")) == 12
+        clock.shift(2 * HOUR)
+        send(app, *[check_in() for _ in range(14)])
+        (environment,) = monitor_of(client)["environments"]
+        assert environment["beyond_rate_since"] == "2026-03-27T01:00:03Z"
+        page = login(client).get("/admin/monitors/1/nightly").text
+        assert "More than 12 runs ended within a minute" in page and "3 runs ok" in page
+        assert "were left out" not in client.get("/admin/monitors").text
+        clock.shift(DAY)
+        assert monitor_of(client)["environments"][0]["beyond_rate_since"] is None
 
 
 @pytest.mark.one_database
@@ -318,6 +345,43 @@ def test_slug_of_which_nothing_is_left_is_refused(app: Flask, client: FlaskClien
     assert answer.status_code == 400 and "slug" in answer.text
     answer = client.post("/api/monitors", json={"project_id": 1, "slug": "-!-"})
     assert (answer.status_code, answer.json["errors"][0]["field"]) == (422, "slug")
+
+
+@pytest.mark.one_database
+def test_long_slugs_that_differ_at_their_end_are_two_monitors_whichever_way_they_come(
+    app: Flask, client: FlaskClient
+) -> None:
+    """Celery's tasks are named so: https://github.com/getsentry/sentry/issues/77642."""
+    first, second = (f"{'letter-reminder-' * 12}{hour}" for hour in ("0700", "0800"))
+    send(app, check_in(first), check_in(second, "error"))
+    for slug in (first, second):
+        client.get(f"/api/1/cron/{slug}/{key_of(app)}/?status=ok")
+    read(app)
+    assert [statuses(client, slug) for slug in (first, second)] == [["ok", "ok"], ["error", "ok"]]
+    names = {"project_id": 1, "slug": f"{first[:-1]}1"}
+    assert client.post("/api/monitors", json=names).status_code == 201
+
+
+@pytest.mark.one_database
+def test_slug_that_is_too_long_is_refused_never_cut(
+    app: Flask, client: FlaskClient, admin_client: FlaskClient
+) -> None:
+    slug = "x" * 201
+    answer = client.get(f"/api/1/cron/{slug}/{key_of(app)}/?status=ok")
+    assert answer.status_code == 400
+    assert "slug: a slug has at most 200 characters" in answer.headers["X-Sentry-Error"]
+    for given in (slug, "ﬁ" * 150):
+        answer = client.post("/api/monitors", json={"project_id": 1, "slug": given})
+        assert (answer.status_code, answer.json["errors"][0]["field"]) == (422, "slug")
+    send(app, check_in(slug))
+    assert client.get("/api/monitors").json["monitors"] == []
+    assert left_out(app) == {"slug": 1}
+    page = admin_client.get("/admin/monitors").text
+    assert "1 check-in was left out" in page and "a slug has at most 200 characters" in page
+    (delivery,) = client.get("/api/deliveries").json["deliveries"]
+    path = f"/deliveries/{delivery['id']}"
+    assert "of no monitor here" in client.get(f"/api{path}").text
+    assert "of no monitor here" in admin_client.get(f"/admin{path}").text
 
 
 @pytest.mark.one_database
@@ -354,7 +418,7 @@ def test_slug_is_read_the_same_whichever_way_it_comes(app: Flask, client: FlaskC
         ("../../etc", "etc"),
         ("<script>alert(1)</script>", "script-alert-1-script"),
         ("Übersicht", "ubersicht"),
-        ("x" * 5000, "x" * 50),
+        ("x" * 5000, "x" * 5000),
         ("\x00\ud800", ""),
         (["x"], ""),
         (None, ""),

@@ -99,8 +99,10 @@ def _say(answer: Answer, monitor: Monitor) -> None:
 def _say_run(answer: Answer, run: Row[Any], names_environment: bool) -> None:
     took = "" if run.duration_ms is None else f", took {run.duration_ms / 1000:.3f} s"
     expected = f", expected {at(run.expected_at)}" if run.expected_at else ""
-    away = f"; {number(run.runs, 'run')} while this service was away" if run.away else ""
+    runs = number(run.runs, "run")
+    many = f"; {runs} that ended so in this minute" if run.runs > 1 else ""
+    more = f"; {runs} while this service was away" if run.away else many
     trace = f", trace {run.trace_id}" if run.trace_id else ""
-    answer.say(f"{at(run.at)}: {run.status}{took}{expected}{trace}{away}")
+    answer.say(f"{at(run.at)}: {run.status}{took}{expected}{trace}{more}")
     if names_environment or run.release:
         answer.quote(environment=run.environment if names_environment else "", release=run.release)
