@@ -65,6 +65,8 @@ def url_of(name: str) -> str:
 def create(name: str, template: str = "template1") -> str:
     """Create a database and return its name."""
     administer(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+    # Tests end processes of the service, never the server, so nothing depends on its disk.
+    administer(f'ALTER DATABASE "{name}" SET synchronous_commit = off')
     return name
 
 
@@ -133,7 +135,11 @@ class _Original:
         self._schema = connection.execute(SCHEMA).fetchone()
         self._size = _number(connection, SIZE)
         self._sizes = _sizes(connection)
-        self._sequences = connection.execute(SEQUENCES).fetchall()
+        # All in one statement: one for each took a third of the time.
+        self._set_sequences = "SELECT " + ", ".join(
+            f"setval('\"{name}\"', {value or 1}, {value is not None})"
+            for name, value in connection.execute(SEQUENCES)
+        )
         self._tables = [name for (name,) in connection.execute(TABLES)]
         self._rows = {name: _rows_of(connection, name) for name in self._tables}
 
@@ -148,10 +154,7 @@ class _Original:
                 copy = sql.SQL("COPY {} FROM STDIN").format(sql.Identifier(name))
                 with connection.cursor().copy(copy) as into:
                     into.write(rows)
-        for name, value in self._sequences:
-            connection.execute(
-                "SELECT setval(%s::regclass, %s, %s)", (f'"{name}"', value or 1, value is not None)
-            )
+        connection.execute(self._set_sequences)  # type: ignore[arg-type]  # our own text
         connection.commit()
         if self._grown(connection) > MAX_GROWTH_BYTES:
             self._give_back_space(connection)

@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 
 from flask import url_for
 
+from app.admin.query_line import MAX_ADDRESS, is_short
 from app.search.grammar import Query, parse, with_term
 from app.signals.logs.document import text_of
 from app.signals.logs.filtering import write_place
@@ -24,8 +25,8 @@ PAGE_BYTES = 440_000
 LINE_BYTES, ATTRIBUTE_BYTES = 1_550, 85
 # Characters of a message in the list, and of the value of an attribute below it.
 MAX_START, MAX_VALUE = 1000, 500
-# A longer value, or a value with a longer address, has no link to the lines that have it, too.
-MAX_QUERY_VALUE, MAX_ADDRESS = 200, 1000
+# A longer value has no link to the lines that have it, too.
+MAX_QUERY_VALUE = 200
 
 
 class Attribute(NamedTuple):
@@ -64,8 +65,7 @@ def shown_lines(
 
     :param values: the parameters of the list that values of attributes lead to.
     """
-    has_room = len(urlencode(values)) < MAX_ADDRESS
-    query = parse(values.get("query", "")) if has_room else None
+    query = parse(values.get("query", "")) if is_short(values) else None
     shown: list[ShownLine] = []
     for number, line in enumerate(lines):
         share = max_bytes // (len(lines) - number)

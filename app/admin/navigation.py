@@ -17,6 +17,7 @@ from flask_login import current_user
 from markupsafe import Markup
 
 from app.admin.last_project import shown_project
+from app.admin.query_line import is_short
 from app.admin.remembered import Remembered
 from app.web import access
 
@@ -153,11 +154,15 @@ def is_of_one_project() -> bool:
 def path_with_project(project_id: int | None) -> str:
     """Return the address of the page for another project; of its issues if it shows no project's.
 
+    A long query is not carried along, since a menu would repeat it for each project.
+
     :param project_id: ``None`` for all projects.
     """
     endpoint = request.endpoint or ""
     is_here = endpoint in _TAKES_PROJECT
-    values = _carried(_BOTH) if not is_here else _without_place(request.args.items())
+    values = _without_place(request.args.items()) if is_here else {}
+    if not is_here or not is_short(values):
+        values = _carried(_BOTH)
     values["project"] = "" if project_id is None else str(project_id)
     path = url_for(endpoint if is_here else "admin.list_of_issues")
     return address_of(path, values)

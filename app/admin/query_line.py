@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from urllib.parse import urlencode
 
 from app.issues.filter import NOBODY
 from app.protocol.event import clean_text
@@ -22,6 +23,9 @@ OLD_PARAMETERS = {
     "assigned": "assigned",
     "q": "",
 }
+# A list has a link for each row, value or choice. An address longer than this is in none of them:
+# 900 letters of other scripts are 11 kB of address, and were half a megabyte of a page.
+MAX_ADDRESS = 1000
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,11 @@ def read_line(given: Mapping[str, str]) -> QueryLine:
         return QueryLine(text if query == parse(text) else str(query), parse(str(query)))
     except QueryError as error:
         return QueryLine(text[: MAX_LENGTH + 100], error=error)
+
+
+def is_short(values: Mapping[str, str]) -> bool:
+    """Return whether the parameters of a list are short enough for any number of links."""
+    return len(urlencode(values)) <= MAX_ADDRESS
 
 
 def without_old(given: Mapping[str, str], line: QueryLine) -> dict[str, str]:

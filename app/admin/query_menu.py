@@ -12,11 +12,12 @@ from urllib.parse import urlencode
 from markupsafe import Markup
 
 from app.admin.filters import short_release
+from app.admin.query_line import is_short
 from app.admin.remembered import Remembered
 from app.protocol.lenient import LEVELS
 from app.search.grammar import Query, Term, parse, with_term, without
 from app.search.keys import MEANINGS
-from app.web.templating import escaped
+from app.web.templating import escaped, shown
 
 MAX_RELEASES = 8
 STATES = ("new", "regressed", "assigned", "unassigned")
@@ -67,9 +68,13 @@ def groups_of(
 def query_menu(path: str, values: Mapping[str, str], groups: tuple[Group, ...]) -> Markup:
     """Return the links of a menu as HTML; that of a term which the query has takes it out.
 
+    A long query has no menu, since each link repeats it.
+
     :param path: of the list.
     :param values: the parameters of the address.
     """
+    if not is_short(values):
+        return Markup()
     key = (path, *values.items(), *groups)
     html = _menus.get(key)
     if html is None:
@@ -98,7 +103,7 @@ def _link(
     given = {name: text for name, text in (values | changed).items() if text}
     address = f"{path}?{urlencode(given)}" if given else path
     mark = ' class="on" aria-current="true"' if is_on else ""
-    return f'<a href="{escaped(address)}"{mark}>{escaped(label)}</a>'
+    return f'<a href="{escaped(address)}"{mark}>{shown(label)}</a>'
 
 
 def _with(query: Query, key: str, value: str) -> Query:

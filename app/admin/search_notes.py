@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 from app.admin.filter_bar import ListChoice
 from app.admin.filters import plural
 from app.admin.list_facts import ListFacts
+from app.admin.query_line import is_short
 from app.inputs.period import Range
 from app.search.events import are_older_gone, is_before
 from app.search.grammar import Query
@@ -59,8 +60,11 @@ def search_notes(
 
 
 def asked_of(form: Any, values: Mapping[str, str]) -> str:
-    """Return what the links to issues end with, to show an event that was searched for."""
-    if not form.parsed.of_event:
+    """Return what the links to issues end with, to show an event that was searched for.
+
+    Links of a long query show the newest event, since each of them would repeat it.
+    """
+    if not form.parsed.of_event or not is_short(values):
         return ""
     given = {name: values[name] for name in _RANGE if name in values}
     return f"?{urlencode({'query': str(Query(form.parsed.of_event)), **given})}"

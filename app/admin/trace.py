@@ -12,6 +12,7 @@ from flask import render_template, request
 from flask.typing import ResponseReturnValue
 
 from app.admin import bp
+from app.admin.filter_bar import row_number
 from app.admin.lookups import project_names
 from app.admin.trace_facts import SpanFacts, notices_of, services_of
 from app.admin.trace_logs import logs_of
@@ -34,8 +35,6 @@ UNKNOWN_SPAN = "the trace has no span with this id that is stored"
 MAX_ERRORS = 20
 # How many services the page lists, those with the most self time; all are in its figures.
 MAX_SERVICES = 50
-# Digits of the largest number of rows to pass over.
-MAX_DIGITS = 6
 
 
 class _Place(NamedTuple):
@@ -87,10 +86,8 @@ def show_trace(trace_id: str) -> ResponseReturnValue:
 
 
 def _place() -> _Place:
-    after = request.args.get("after", "")
-    is_number = after.isascii() and after.isdigit() and len(after) <= MAX_DIGITS
     return _Place(
         read_hex(request.args.get("span"), 16),
         request.args.get("alike") == "1",
-        int(after) if is_number else 0,
+        row_number("after") or 0,
     )

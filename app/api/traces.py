@@ -94,7 +94,8 @@ class EventOfTrace(ApiModel):
     timestamp: datetime
     span_id: str | None = Field(
         description="The span in which it happened; null if the event does not say it, or if its"
-        " envelope is beyond the 8 MB that are read of the events of a trace."
+        " envelope is beyond the 64 MB, or it beyond the 8 MB, that are read for the events of a"
+        " trace."
     )
 
 

@@ -31,7 +31,10 @@ def accept_loss() -> None:
 @click.command("prune")
 @with_appcontext
 def prune_command() -> None:
-    """Remove envelopes beyond RETENTION_DAYS, RETENTION_EVENTS and MAX_STORE_BYTES."""
+    """Remove envelopes beyond RETENTION_DAYS, RETENTION_EVENTS and MAX_STORE_BYTES.
+
+    Lines of logs are removed beyond LOG_RETENTION_DAYS and LOG_MAX_BYTES.
+    """
     limits = Limits.of(current_config())
     # How many envelopes MAX_STORE_BYTES removes is not known before, so the bar may grow beyond the
     # estimate.
@@ -40,6 +43,7 @@ def prune_command() -> None:
             gone, failed = prune(current_store(), limits, bar.update), None
         except PruneFailed as error:
             gone, failed = error.gone, error
-    say(f"{gone} envelopes removed, {used_bytes(current_store())} bytes in use")
+    removed = f"{gone.envelopes} envelopes and {gone.lines} lines of logs removed"
+    say(f"{removed}, {used_bytes(current_store())} bytes in use")
     if failed:
         raise command_error(f"{failed}; the log says why")

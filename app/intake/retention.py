@@ -17,6 +17,7 @@ import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from sqlalchemy import Connection, func, select
 
@@ -73,14 +74,21 @@ class Limits:
         )
 
 
+class Pruned(NamedTuple):
+    """How much a run removed: envelopes, and lines of logs."""
+
+    envelopes: int
+    lines: int
+
+
 class PruneFailed(Exception):
     """Some steps of a run failed. All other steps were done.
 
-    :param gone: how many envelopes were removed.
+    :param gone: what was removed.
     :param steps: the names of the failed steps.
     """
 
-    def __init__(self, gone: int, steps: list[str]) -> None:
+    def __init__(self, gone: Pruned, steps: list[str]) -> None:
         super().__init__(f"these steps of pruning failed: {', '.join(steps)}")
         self.gone, self.steps = gone, steps
 
@@ -92,7 +100,7 @@ class Steps:
         self.failed: list[str] = []
 
     def run(self, name: str, step: Callable[[], int | None]) -> int:
-        """Run a step and return how many envelopes it removed."""
+        """Run a step and return how many envelopes or lines it removed."""
         try:
             return step() or 0
         except Exception:
@@ -102,15 +110,17 @@ class Steps:
             return 0
 
 
-def prune(store: Store, limits: Limits, progress: Progress = lambda count: None) -> int:
-    """Remove what exceeds the limits and return how many envelopes were removed.
+def prune(store: Store, limits: Limits, progress: Progress = lambda count: None) -> Pruned:
+    """Remove what exceeds the limits and return how much it was.
 
-    Old rows of the delivery ledger are removed too. They are not counted.
+    Old rows of the delivery ledger are removed too, and envelopes whose lines of logs are rows.
+    They are not counted.
 
     :param progress: called after every batch with the number of envelopes it removed.
     :raise PruneFailed: some steps failed. All others were done.
     """
     now, steps = utc_now(), Steps()
+    lines = steps.run("logs", lambda: prune_logs(store, limits, now))
     for name, step in _small_steps(store, limits, now):
         steps.run(name, step)
     ends: list[tuple[int, datetime]] = []
@@ -127,16 +137,16 @@ def prune(store: Store, limits: Limits, progress: Progress = lambda count: None)
         runs = functools.partial(monitor_expiry.expire, store, project_id, moment)
         steps.run(f"runs of monitors of project {project_id}", runs)
     steps.run("deleted issues", lambda: expired_issues.purge_deleted(store))
+    pruned = Pruned(gone, lines)
     if steps.failed:
-        raise PruneFailed(gone, steps.failed)
-    return gone
+        raise PruneFailed(pruned, steps.failed)
+    return pruned
 
 
 def _small_steps(
     store: Store, limits: Limits, now: datetime
 ) -> Iterator[tuple[str, Callable[[], None]]]:
     """Yield the steps for data other than envelopes, with their names."""
-    yield "logs", lambda: prune_logs(store, limits, now)
     yield "hours of issues", lambda: over_time.roll_up(store, now)
     yield "hours of environments", lambda: environments.expire(store, now)
     yield "series to hours", lambda: expiry.roll_up(store, now)
@@ -153,10 +163,13 @@ def _small_steps(
     yield "ledger", lambda: _ledger(store, limits.days)
 
 
-def prune_logs(store: Store, limits: Limits, now: datetime) -> None:
-    """Remove lines of logs beyond their limits, and envelopes whose lines are rows."""
+def prune_logs(store: Store, limits: Limits, now: datetime) -> int:
+    """Remove lines of logs beyond their limits, and envelopes whose lines are rows.
+
+    :return: how many lines were removed.
+    """
     remove_read_logs(store)
-    expire_lines(store, limits.log_days, limits.log_bytes, now)
+    return expire_lines(store, limits.log_days, limits.log_bytes, now)
 
 
 def purge_deleted(store: Store, at_most: int | None = None) -> int:

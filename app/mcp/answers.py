@@ -50,6 +50,20 @@ class Answer:
         """Add a line in words of this service."""
         self._add(text)
 
+    def say_page(
+        self, count: int, thing: str, cursor: object = None, stopped: datetime | None = None
+    ) -> None:
+        """Say how many things a page of a list has, and how the list goes on.
+
+        :param cursor: of the next page, if there is one.
+        :param stopped: where the search stopped that the next page goes on with, if it did.
+        """
+        self.say(number(count, thing) + (" on this page." if count else " found."))
+        if cursor:
+            self.say(f"The next page has the cursor {cursor}")
+        if stopped is not None:
+            self.say(f"The search stopped at {at(stopped)}; the next page goes on.")
+
     def quote(self, **values: object) -> None:
         """Add named values of others, a line each, without those that are empty."""
         lines = [

@@ -24,14 +24,15 @@ from app.search.events import search_events
 from app.store import utc_now
 from app.traces.tables import trace_envelopes
 
-# What is read of one trace: spans, envelopes, their bytes before compression, events.
+# What is read of one trace: spans, envelopes, events.
 MAX_SPANS = 20_000
 MAX_ENVELOPES = 1000
-MAX_BYTES = 64 * 1024**2
-# Bytes of their items with spans. The others, such as profiles, are not read.
-MAX_SPAN_BYTES = 16 * 1024**2
 MAX_EVENTS = 100
-# Bytes of the envelopes that are read to place the events; JSON of this size takes a second.
+# Bytes before compression of the envelopes with spans, and as many of those with events. Files and
+# profiles are passed over by their lengths. No envelope has more than 40 MB.
+MAX_BYTES = 64 * 1024**2
+# Bytes of the items that are read: those with spans, and events. A second for 8 MB of JSON.
+MAX_SPAN_BYTES = 16 * 1024**2
 MAX_EVENT_BYTES = 8 * 1024**2
 
 # The projects to read; ``None`` for all.
@@ -50,7 +51,7 @@ class TraceEvent(NamedTuple):
     """An event of a trace.
 
     :param span_id: the span in which it happened, ``None`` if the event does not say it, or if its
-        envelope was too large to be read.
+        envelope, or itself, was too large to be read.
     """
 
     event_id: str
@@ -192,7 +193,7 @@ def _add_events(conn: Connection, trace: Trace, allowed: Projects) -> None:
 def _small_enough(rows: Sequence[Any]) -> list[int]:
     """Return the envelopes to read, of the newest events first; one too large is passed over."""
     ids: list[int] = []
-    left = MAX_EVENT_BYTES
+    left = MAX_BYTES
     for row in rows:
         if row.size_bytes <= left:
             left -= row.size_bytes
@@ -201,15 +202,23 @@ def _small_enough(rows: Sequence[Any]) -> list[int]:
 
 
 def _span_ids(conn: Connection, ids: Sequence[int]) -> dict[int, str | None]:
-    """Return the span of the event of each envelope."""
+    """Return the span of the event of each envelope, without events that are too large."""
+    found, left = dict[int, str | None](), MAX_EVENT_BYTES
     query = select(envelopes.c.id, envelopes.c.body).where(envelopes.c.id.in_(ids))
-    return {row.id: _span_of(row.body) for row in conn.execute(query)}
+    for envelope_id, body in conn.execute(query.order_by(envelopes.c.id.desc())):
+        try:
+            envelope, size = parse_only(unpack(body), ("event",), left)
+        except EnvelopeTooLarge:
+            continue
+        except ValueError:
+            found[envelope_id] = None  # A damaged envelope hides no other one.
+        else:
+            left -= size
+            found[envelope_id] = _span_of(envelope)
+    return found
 
 
-def _span_of(body: bytes) -> str | None:
-    try:
-        item = parse_only(unpack(body), ("event",))[0].event()
-    except ValueError:
-        return None
+def _span_of(envelope: Envelope) -> str | None:
+    item = envelope.event()
     contexts = read_dict(item.payload.get("contexts")) if item else {}
     return read_hex(read_dict(contexts.get("trace")).get("span_id"), 16)

@@ -146,7 +146,7 @@ def test_counts_leave_out_what_retention_removed(shop: Flask) -> None:
     for _ in range(5):
         accept(shop)
     deliver(shop)
-    assert prune(parts_of(shop).store, Limits(days=0, events=2, bytes=0)) == 3
+    assert prune(parts_of(shop).store, Limits(days=0, events=2, bytes=0)).envelopes == 3
     with parts_of(shop).store.read() as conn:
         assert counts_by_state(conn)["delivered"] == 2 == len(states_of(shop))
 
@@ -161,7 +161,7 @@ def test_old_attempts_go_in_bites_and_their_envelopes_stay(
     with parts_of(shop).store.write() as conn:
         for days in (40, 39, 38, 37, 31, 29, 0):
             conn.execute(attempts.insert().values(at=now - timedelta(days=days), **row))
-    assert prune(parts_of(shop).store, Limits(days=30, events=0, bytes=0)) == 0
+    assert prune(parts_of(shop).store, Limits(days=30, events=0, bytes=0)).envelopes == 0
     with parts_of(shop).store.read() as conn:
         found = find_delivery(conn, envelope_id)
     assert found is not None and (found.row.state, found.attempt_count) == ("pending", 2)

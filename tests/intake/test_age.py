@@ -147,7 +147,7 @@ def test_what_is_still_to_be_sent_is_kept_whatever_its_age(app: Flask) -> None:
         for _ in range(3):
             error(app)
         set_states(store, ("pending", "retry", "parked"))
-    assert prune(store, LIMITS) == 1
+    assert prune(store, LIMITS).envelopes == 1
     [issue] = all_issues(app).values()
     assert (issue["stored_event_count"], issue["times_seen"]) == (2, 3)
     with store.read() as conn:
@@ -411,7 +411,7 @@ def test_upgraded_store_knows_which_releases_have_events_and_ages_as_a_new_one(
     with store.read() as conn:
         named = select(releases.c.version).where(releases.c.has_events).order_by(releases.c.id)
         assert list(conn.scalars(named)) == ["of an event", "of an issue"]
-    assert prune(store, LIMITS) == 1
+    assert prune(store, LIMITS).envelopes == 1
     assert rows_of(store, issues) == rows_of(store, envelopes) == 0
     store.dispose()
 

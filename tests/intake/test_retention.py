@@ -28,6 +28,8 @@ from app.store.tables import leases
 from config import ROOT
 from tests.conftest import parts_of, worker_of
 from tests.lease_expiry import let_leases_pass
+from tests.signals.logs.steps import ago, entry
+from tests.signals.logs.steps import send as send_lines
 
 NO_LIMIT = Limits(days=0, events=0, bytes=0)
 
@@ -81,7 +83,7 @@ def test_step_that_fails_stops_no_other_and_the_command_says_so(
     assert set(done) == set(STEPS)
     assert result.exit_code == 1
     assert "these steps of pruning failed: " in result.output
-    assert "envelopes removed" in result.output
+    assert "lines of logs removed" in result.output
     assert "a damaged page" in caplog.text
 
 
@@ -104,7 +106,7 @@ def test_old_events_go_the_first_and_last_of_an_issue_too(app: Flask) -> None:
         session(app)
     with time_machine.travel("2026-03-01T00:00:00Z"):
         fill(app, 2)
-        assert prune(parts_of(app).store, Limits(days=30, events=0, bytes=0)) == 7
+        assert prune(parts_of(app).store, Limits(days=30, events=0, bytes=0)).envelopes == 7
     assert counts(app) == (2, 9, True)
     issues = app.test_client().get("/api/issues").json["issues"]
     assert {issue["title"]: issue["stored_event_count"] for issue in issues} == {
@@ -133,7 +135,7 @@ def test_days_of_a_project_win_over_the_settings(app: Flask) -> None:
     def pruned_at(moment: str) -> tuple[int, int]:
         with time_machine.travel(moment):
             beyond = excess(store, limits)
-            return beyond, prune(store, limits)
+            return beyond, prune(store, limits).envelopes
 
     assert pruned_at("2026-01-07T00:00:00Z") == (0, 0)
     assert pruned_at("2026-01-09T00:00:00Z") == (5, 5)
@@ -151,7 +153,7 @@ def test_days_of_a_project_hold_without_any_in_the_settings(app: Flask) -> None:
     with time_machine.travel("2026-01-01T00:00:00Z"):
         fill(app, 3, project_id=1)
         fill(app, 3, project_id=2)
-    assert prune(parts_of(app).store, NO_LIMIT) == 3
+    assert prune(parts_of(app).store, NO_LIMIT).envelopes == 3
     assert kept(app) == {1: 3}
 
 
@@ -168,7 +170,7 @@ def test_count_is_brought_down_to_the_limit_in_bites(
     batches: list[int] = []
     limits = Limits(days=0, events=5, bytes=0)
     assert excess(parts_of(app).store, limits) == 7
-    assert prune(parts_of(app).store, limits, batches.append) == 7
+    assert prune(parts_of(app).store, limits, batches.append).envelopes == 7
     assert batches == [3, 3, 1]
     assert counts(app) == (5, 12, True)
 
@@ -177,9 +179,9 @@ def test_count_holds_in_the_end_and_repeats_go_first(app: Flask) -> None:
     fill(app, 1, "seen once")
     fill(app, 4)
     store = parts_of(app).store
-    assert prune(store, Limits(days=0, events=3, bytes=0)) == 2
+    assert prune(store, Limits(days=0, events=3, bytes=0)).envelopes == 2
     assert stored_by_title(app) == {"seen once": 1, "the same": 2}
-    assert prune(store, Limits(days=0, events=1, bytes=0)) == 2
+    assert prune(store, Limits(days=0, events=1, bytes=0)).envelopes == 2
     assert stored_by_title(app) == {"seen once": 0, "the same": 1}
     assert counts(app) == (1, 5, True)
 
@@ -203,7 +205,7 @@ def test_limit_that_cannot_be_met_ends_the_pruning(app: Flask) -> None:
     with parts_of(app).store.write() as conn:
         conn.exec_driver_sql("UPDATE envelopes SET state = 'pending' WHERE id <= 2")
         accounting.move(conn, [("state:local", "state:pending")] * 2)
-    assert prune(parts_of(app).store, Limits(days=0, events=1, bytes=1)) == 2
+    assert prune(parts_of(app).store, Limits(days=0, events=1, bytes=1)).envelopes == 2
     assert counts(app) == (2, 4, True)
 
 
@@ -211,13 +213,13 @@ def test_what_is_not_settled_stays(app: Flask) -> None:
     fill(app, 5)
     with parts_of(app).store.write() as conn:
         conn.exec_driver_sql("UPDATE envelopes SET state = 'pending'")
-    assert prune(parts_of(app).store, Limits(days=0, events=1, bytes=1)) == 0
+    assert prune(parts_of(app).store, Limits(days=0, events=1, bytes=1)).envelopes == 0
     assert counts(app)[0] == 5
 
 
 def test_no_limits_remove_nothing(app: Flask) -> None:
     fill(app, 3)
-    assert prune(parts_of(app).store, NO_LIMIT) == 0
+    assert prune(parts_of(app).store, NO_LIMIT).envelopes == 0
 
 
 def test_command_prunes_and_says_what_went(make_app: Callable[..., Flask]) -> None:
@@ -226,7 +228,15 @@ def test_command_prunes_and_says_what_went(make_app: Callable[..., Flask]) -> No
     runner: FlaskCliRunner = app.test_cli_runner()
     result = runner.invoke(args=["prune"])
     assert result.exit_code == 0, result.output + repr(result.exception)
-    assert "5 envelopes removed" in result.output
+    assert "5 envelopes and 0 lines of logs removed" in result.output
+
+
+def test_command_says_how_many_lines_of_logs_went(make_app: Callable[..., Flask]) -> None:
+    app = make_app(LOG_RETENTION_DAYS=3)
+    send_lines(parts_of(app), *(entry(f"day {n}", ago(days=n, minutes=1)) for n in range(1, 6)))
+    result = app.test_cli_runner().invoke(args=["prune"])
+    assert "0 envelopes and 3 lines of logs removed" in result.output
+    assert "LOG_RETENTION_DAYS" in app.test_cli_runner().invoke(args=["prune", "--help"]).output
 
 
 def test_background_loop_prunes_once_an_hour_by_whoever_holds_the_lease(

@@ -348,8 +348,23 @@ def test_events_with_large_attachments_are_listed_without_being_read(
         return body
 
     monkeypatch.setattr(reading, "unpack", unpack)
-    monkeypatch.setattr(reading, "MAX_EVENT_BYTES", 85_000)
+    monkeypatch.setattr(reading, "MAX_BYTES", 85_000)
     found = client.get(f"/api/traces/{TRACE}").json["events"]
     expected = {5: span_id(5), 4: span_id(4), 3: None, 2: None, 1: span_id(1)}
     assert [(int(one["event_id"], 16), one["span_id"]) for one in found] == list(expected.items())
     assert sum(inflated) <= 85_000
+
+
+def test_event_with_a_large_attachment_has_its_span(
+    app: Flask, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only events count as what is read as JSON, and of these the newest come first."""
+    for number, words in ((1, "first"), (2, "w" * 2000), (3, "third"), (4, "fourth")):
+        trace = {"trace_id": TRACE, "span_id": span_id(number)}
+        event = Item({"type": "event"}, {"message": words, "contexts": {"trace": trace}})
+        file = Item({"type": "attachment", "filename": "dump"}, b"x" * 90_000)
+        send(app, file, event, event_id=f"{number:032x}", project_id=SHOP)
+    settle(app)
+    monkeypatch.setattr(reading, "MAX_EVENT_BYTES", 2000)
+    found = client.get(f"/api/traces/{TRACE}").json["events"]
+    assert [one["span_id"] for one in found] == [span_id(4), span_id(3), None, span_id(1)]

@@ -164,15 +164,16 @@ def test_page_says_how_many_spans_have_a_time_that_does_not_fit(
     assert "Of this part unknown" in alone and "Began" in alone
 
 
+@pytest.mark.parametrize("bound", ["MAX_BYTES", "MAX_EVENT_BYTES"])
 def test_page_says_which_errors_are_too_large_to_stand_at_their_spans(
-    app: Flask, admin_client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+    app: Flask, admin_client: FlaskClient, monkeypatch: pytest.MonkeyPatch, bound: str
 ) -> None:
     send(app, transaction(1, []))
     event = {"message": "large", "contexts": {"trace": {"trace_id": TRACE, "span_id": span_id(1)}}}
     send(app, Item({"type": "event"}, event), event_id="d" * 32)
     settle(app)
     assert "▲ large" in admin_client.get(f"/admin/traces/{TRACE}").text
-    monkeypatch.setattr("app.traces.reading.MAX_EVENT_BYTES", 50)
+    monkeypatch.setattr(f"app.traces.reading.{bound}", 50)
     page = admin_client.get(f"/admin/traces/{TRACE}").text
     assert "▲ large" not in page and "large</a>" in page
     assert "1 error stands in the list only" in page

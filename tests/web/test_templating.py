@@ -46,3 +46,18 @@ def test_attributes_loops_and_joined_texts_are_escaped(app: Flask) -> None:
 def test_undefined_variable_is_an_error(app: Flask) -> None:
     with app.test_request_context(), pytest.raises(UndefinedError):
         render_template_string("{{ nowhere }}")
+
+
+DIRECTION = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+
+
+def test_texts_cannot_set_the_direction_of_a_page(app: Flask) -> None:
+    """Forms send back what they have, so values of attributes stay as they are."""
+    source = '<p title="{{ v }}-{{ v }}">{{ v }}{% if v %} {{ v }}{% endif %}</p>{{ v | upper }}'
+    marked = "a\N{RIGHT-TO-LEFT MARK}<"
+    with app.test_request_context():
+        html = render_template_string(source, v=f"{marked}{DIRECTION}")
+    exact = f"{escape(marked)}{DIRECTION}"
+    visible = str(escape(marked)) + "\N{REPLACEMENT CHARACTER}" * len(DIRECTION)
+    last = visible.replace("a", "A")
+    assert html == f'<p title="{exact}-{exact}">{visible} {visible}</p>{last}'

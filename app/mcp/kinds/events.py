@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from app.events.markdown import markdown_of
 from app.inputs.queries import Paged
-from app.mcp.answers import Answer, Sized, at, number
+from app.mcp.answers import Answer, Sized, at
 from app.mcp.kinds.arguments import Arguments, EventId, ListLimit
 from app.mcp.reach import Reach
 from app.mcp.tools import tool
@@ -34,11 +34,7 @@ def search_events(given: EventsArguments, reach: Reach, answer: Answer) -> None:
     query = given.model_copy(update={"project_id": reach.project(given.project_id)})
     with current_store().read() as conn:
         page = query.page(conn, before=query.cursor, limit=query.limit)
-    answer.say(number(len(page.rows), "event") + (" on this page." if page.rows else " found."))
-    if page.next is not None:
-        answer.say(f"The next page has the cursor {page.next}")
-    if page.searched_back_to is not None:
-        answer.say(f"The search stopped at {at(page.searched_back_to)}; the next page goes on.")
+    answer.say_page(len(page.rows), "event", page.next, page.searched_back_to)
     for row in page.rows:
         answer.say(
             f"{row.event_id} of issue #{row.issue_id} in project {row.project_id}: {row.level},"

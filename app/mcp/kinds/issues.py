@@ -50,9 +50,7 @@ def list_issues(given: IssuesArguments, reach: Reach, answer: Answer) -> None:
     with current_store().read() as conn:
         selection = query.seen_by(access.username()).resolved(conn)
         page = page_of(conn, query, selection)
-    answer.say(number(len(page.rows), "issue") + (" on this page." if page.rows else " found."))
-    if page.next:
-        answer.say(f"The next page has the cursor {page.next}")
+    answer.say_page(len(page.rows), "issue", page.next)
     if back_to := selection.searched_back_to:
         answer.say(f"The search stopped at {at(back_to)}: go on with that time as end.")
     for row in page.rows:

@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from app.inputs.queries import Query
-from app.mcp.answers import Answer, Sized, at, number
+from app.mcp.answers import Answer, Sized, at
 from app.mcp.kinds.arguments import ListLimit
 from app.mcp.reach import Reach
 from app.mcp.tools import tool
@@ -33,11 +33,7 @@ def search_logs(given: LogArguments, reach: Reach, answer: Answer) -> None:
     before = None if query.cursor is None else read_place(query.cursor)
     with current_store().read() as conn:
         page = query.page(conn, before=before, limit=query.limit)
-    answer.say(number(len(page.lines), "line") + (" on this page." if page.lines else " found."))
-    if page.next is not None:
-        answer.say(f"The next page has the cursor {write_place(page.next)}")
-    if page.searched_back_to is not None:
-        answer.say(f"The search stopped at {at(page.searched_back_to)}; the next page goes on.")
+    answer.say_page(len(page.lines), "line", write_place(page.next), page.searched_back_to)
     for line in page.lines:
         _say(answer, line)
 
