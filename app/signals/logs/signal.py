@@ -12,6 +12,7 @@ from app.signals.kind import Signal, Stored
 from app.signals.logs.blocks import add_to_blocks, newest_key
 from app.signals.logs.line import Line
 from app.signals.logs.reading import ITEM_TYPE, read_lines
+from app.signals.logs.releases import note_releases
 from app.signals.logs.rows import insert_lines, next_id
 
 
@@ -29,8 +30,9 @@ class LogSignal(Signal):
         return not any(line.cut for line in found)
 
     def write(self, conn: Connection, found: Sequence[Any], now: datetime) -> None:
-        """Store lines and their tokens."""
+        """Store lines with their tokens, and the releases that they name."""
         write_lines(conn, found)
+        note_releases(conn, found, now)
 
 
 def write_lines(conn: Connection, lines: Sequence[Line]) -> None:
