@@ -64,6 +64,7 @@ ACTIONS = {
     "monitor_added": "added a monitor",
     "monitor_changed": "changed a monitor",
     "monitor_deleted": "deleted a monitor",
+    "monitor_environment_deleted": "deleted an environment of a monitor",
     "exported": "exported data",
     "tool_read": "read with a tool",
     "tool_changed": "changed with a tool",

@@ -8,6 +8,7 @@
     trigger    test errors: send one, and read in one sentence where it is (all: test_all_projects)
     events     the list of events
     event      the page of an event (how it is shown: event_body, event_view, stack_view, values)
+    logs       the list of log lines (log_lines, log_chart)
     deliveries how envelopes are sent to Sentry, and the actions on them (delivery_actions)
     issues     the list of issues (issue_rows, the trend of each: sparkline; issue_chart,
                list_facts)

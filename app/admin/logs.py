@@ -17,13 +17,16 @@ from app.admin.event_view import EventView
 from app.admin.filter_bar import ListChoice
 from app.admin.found_list import list_bar, read_list
 from app.admin.header import header_from
+from app.admin.log_chart import LogChart, chosen_lines, log_chart
 from app.admin.log_lines import ShownLine, shown_lines, whole_line
 from app.admin.lookups import project_names
+from app.insights.log_rates import log_rates
 from app.search.errors import QueryError
 from app.signals.logs.filtering import LogFilter, find_line, lines_around, read_place, write_place
 from app.signals.logs.recent import recent_facts
 from app.signals.logs.searching import Lines
 from app.signals.logs.transfer import written_lines
+from app.store import utc_now
 from app.web import access
 from app.web.current import current_store
 
@@ -31,6 +34,9 @@ PAGE_SIZE = 100
 LIVE_EVERY_S = 5
 # How many lines the page of an event shows; links lead to the others.
 SHOWN_BESIDE, BYTES_BESIDE = 20, 90_000
+# The link of each bar of a chart repeats the query, which may have thousands of characters in an
+# address. A list with a longer address has no chart.
+MAX_KEPT = 500
 
 
 @bp.get("/logs")
@@ -39,12 +45,15 @@ def list_of_logs() -> ResponseReturnValue:
     """Show a page of lines."""
     choice, line = read_list(LogFilter)
     before = read_place(request.args.get("before", ""))
-    found = Lines([])
+    found, chart = Lines([]), None
+    is_live = request.args.get("live") == "on" and before is None
     with current_store().read() as conn:
         header, recent = header_from(conn), recent_facts(conn)
         if line.error is None:
             try:
                 found = choice.form.page(conn, before=before, limit=PAGE_SIZE)
+                # A live list would leave the chart behind.
+                chart = None if is_live else _chart(conn, choice)
             except QueryError as error:
                 line = replace(line, error=error)
     return render_template(
@@ -53,7 +62,8 @@ def list_of_logs() -> ResponseReturnValue:
         lines=shown_lines(found.lines, choice.values),
         any_rows=recent["any"],
         is_first=before is None,
-        live_every=LIVE_EVERY_S if _is_live() and before is None else None,
+        live_every=LIVE_EVERY_S if is_live else None,
+        chart=chart,
         older=_older(choice, found),
         searched_back_to=found.searched_back_to,
         **list_bar("logs", choice, line, recent, header.projects),
@@ -149,8 +159,18 @@ def _minute_before(project_id: int, at: datetime) -> dict[str, str]:
     return {"project": str(project_id), "start": start.isoformat(), "end": end.isoformat()}
 
 
-def _is_live() -> bool:
-    return request.args.get("live") == "on"
+def _chart(conn: Connection, choice: ListChoice[LogFilter]) -> LogChart | None:
+    """Return the chart of the lines of a list; ``None`` if they are not counted, or none."""
+    lines, kept = chosen_lines(conn, choice.form), choice.but(period="")
+    if lines is None or len(urlencode(kept)) > MAX_KEPT:
+        return None
+
+    def address(start: datetime, end: datetime) -> str:
+        times = {"start": f"{start:%Y-%m-%dT%H:%M}", "end": f"{end:%Y-%m-%dT%H:%M}"}
+        return f"{url_for('admin.list_of_logs')}?{urlencode(kept | times)}"
+
+    rates = log_rates(conn, choice.form.range_of(utc_now()), lines)
+    return log_chart(rates, address)
 
 
 def _older(choice: ListChoice[LogFilter], found: Lines) -> str | None:

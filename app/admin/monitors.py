@@ -15,7 +15,8 @@ from app.admin.filter_bar import row_number
 from app.admin.last_project import look_at, named_project
 from app.admin.lookups import project_names
 from app.admin.monitor_form import MonitorForm, NewMonitorForm
-from app.admin.run_bars import SHOWN, kind_of, run_bars, took, words_of
+from app.admin.monitor_lines import lines_of, python_lines
+from app.admin.run_bars import SHOWN, SHOWN_IN_LIST, kind_of, run_bars, took, words_of
 from app.admin.run_errors import ENDED_BADLY, errors_of, failed_run, time_of
 from app.alerts import monitor_alerts
 from app.inputs import InputError
@@ -30,7 +31,10 @@ from app.web.current import current_config, current_store
 from app.web.errors import or_404
 
 UNKNOWN = "the project has no monitor with this slug; it may have been deleted since"
+UNKNOWN_ENVIRONMENT = "the monitor has no such environment; it may have been deleted since"
 PAGE_SIZE = 50
+# In the list, of each monitor.
+ENVIRONMENTS_SHOWN = 3
 STATES = {"error": "failed", "timeout": "timed out"}
 PATH = "/monitors/<int:project_id>/<slug>"
 
@@ -43,14 +47,15 @@ def list_of_monitors() -> ResponseReturnValue:
     with current_store().read() as conn:
         names = project_names(conn)
         rows, following = queries.list_monitors(conn, now, project_id, after=after, limit=PAGE_SIZE)
-        ids = [one.id for monitor in rows for one in monitor.environments]
-        latest = queries.latest_runs(conn, ids, SHOWN)
+        ids = [one.id for monitor in rows for one in monitor.environments[:ENVIRONMENTS_SHOWN]]
+        latest = queries.latest_runs(conn, ids, SHOWN_IN_LIST)
         lost = left_out(conn, names if project_id is None else [project_id])
         key = None if rows else _name_and_key(conn, project_id or min(names, default=1))[1]
     return render_template(
         "monitors.html",
         monitors=rows,
-        bars={state_id: run_bars(runs) for state_id, runs in latest.items()},
+        bars={id: run_bars(runs, SHOWN_IN_LIST) for id, runs in latest.items()},
+        shown=ENVIRONMENTS_SHOWN,
         projects=names,
         project_id=project_id,
         older=following,
@@ -59,6 +64,7 @@ def list_of_monitors() -> ResponseReturnValue:
         reasons=REASONS,
         states=STATES,
         url=_url(project_id or min(names, default=1), "nightly-report", key),
+        python_lines=python_lines("nightly-report"),
     )
 
 
@@ -75,7 +81,7 @@ def show_monitor(project_id: int, slug: str) -> ResponseReturnValue:
         ids = [one.id for one in monitor.environments]
         runs = queries.runs_of(conn, ids, before=before, limit=PAGE_SIZE + 1)
         latest = queries.latest_runs(conn, ids, SHOWN)
-        failed, longest = failed_run(runs), timedelta(minutes=monitor.max_runtime)
+        failed, longest = _failed_run(conn, ids, runs), timedelta(minutes=monitor.max_runtime)
         errors = errors_of(conn, project_id, monitor.slug, failed, longest) if failed else []
         project, key = _name_and_key(conn, project_id)
     look_at(project_id)
@@ -88,8 +94,10 @@ def show_monitor(project_id: int, slug: str) -> ResponseReturnValue:
         runs=runs[:PAGE_SIZE],
         older=runs[PAGE_SIZE - 1].id if len(runs) > PAGE_SIZE else None,
         is_first=before is None,
+        before=before,
         bars={state_id: run_bars(rows) for state_id, rows in latest.items()},
         failed=failed,
+        is_chosen=failed is not None and failed.id == row_number("run"),
         form=form,
         states=STATES,
         kind_of=kind_of,
@@ -101,6 +109,7 @@ def show_monitor(project_id: int, slug: str) -> ResponseReturnValue:
         runs_a_minute=MAX_RUNS_A_MINUTE,
         project=project,
         url=_url(project_id, monitor.slug, key),
+        python_lines=lines_of(monitor),
     )
     return page, 422 if form.errors else 200
 
@@ -143,6 +152,18 @@ def delete_monitor(project_id: int, slug: str) -> ResponseReturnValue:
     return redirect(url_for("admin.list_of_monitors"), 303)
 
 
+@bp.post(f"{PATH}/environments/delete")
+@access.configures
+def delete_monitor_environment(project_id: int, slug: str) -> ResponseReturnValue:
+    """Delete an environment of a monitor with its runs (303)."""
+    name = request.form.get("environment", "")
+    with current_store().write() as conn:
+        row = or_404(queries.find_row(conn, project_id, slug), UNKNOWN)
+        state = or_404(queries.find_state(conn, row.id, name), UNKNOWN_ENVIRONMENT)
+        monitor_alerts.delete_environment(conn, row, state, utc_now())
+    return _back(project_id, slug, f"{name} is deleted. Another check-in makes it again.")
+
+
 # ---- steps --------------------------------------------------------------------------------------
 
 
@@ -157,6 +178,13 @@ def _add(form: NewMonitorForm) -> Row[Any] | None:
     except InputError as error:
         form.blame((error.field or "slug").removesuffix("_id"), str(error))
         return None
+
+
+def _failed_run(conn: Connection, ids: list[int], runs: list[Row[Any]]) -> Row[Any] | None:
+    """Return the failed run that the address names, or the newest one of those that are shown."""
+    run_id = row_number("run")
+    chosen = queries.find_run(conn, ids, run_id) if run_id is not None else None
+    return chosen or failed_run(runs)
 
 
 def _change(form: MonitorForm | None, project_id: int, slug: str, given: dict[str, Any]) -> bool:

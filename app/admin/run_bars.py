@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from app.admin.filters import absolute, duration, milliseconds, plural
 
-SHOWN = 40
+SHOWN, SHOWN_IN_LIST = 40, 24
 WIDTH, GAP, HEIGHT = 6, 2, 40
 # Bars of runs without a duration, and the smallest of the others.
 UNKNOWN, SMALLEST = 40, 4
@@ -38,14 +38,17 @@ class RunBars(NamedTuple):
     label: str
 
 
-def run_bars(runs: Sequence[Any]) -> RunBars:
-    """Return the bars of runs, the oldest first."""
+def run_bars(runs: Sequence[Any], shown: int = SHOWN) -> RunBars:
+    """Return the bars of runs, the oldest first.
+
+    :param shown: for how many bars there is room.
+    """
     longest = max((run.duration_ms or 0 for run in runs), default=0)
     bars = [
         Bar(place * (WIDTH + GAP), _height(run, longest), kind_of(run), _title(run))
         for place, run in enumerate(runs)
     ]
-    return RunBars(bars, SHOWN * (WIDTH + GAP) - GAP, _label(runs))
+    return RunBars(bars, shown * (WIDTH + GAP) - GAP, _label(runs))
 
 
 def kind_of(run: Any) -> str:

@@ -67,6 +67,17 @@ def delete_monitor(conn: Connection, row: Row[Any], now: datetime) -> None:
     changes.remove_monitor(conn, row)
 
 
+def delete_environment(conn: Connection, monitor: Row[Any], state: Row[Any], now: datetime) -> None:
+    """Delete an environment of a monitor, and send the end of each notification about it.
+
+    :param state: its row of ``monitor_states``.
+    """
+    sender = _Sender(conn, now)
+    for rule, failing in _open_incidents(conn, [state.id]):
+        sender.add(rule, _end(rule, failing, "is no longer watched"), state.id)
+    changes.remove_environment(conn, monitor, state)
+
+
 @when_changed
 def _end_with_project(conn: Connection, project: Project, action: str, now: datetime) -> None:
     """End the incidents of the monitors of a project that is archived or deleted.

@@ -1,4 +1,4 @@
-"""Logs: the lines that programs send, newest first."""
+"""Logs: the lines that programs send, newest first, and how many there were over time."""
 
 from __future__ import annotations
 
@@ -8,13 +8,18 @@ from typing import Annotated
 from flask import Response, stream_with_context
 from pydantic import Field
 
+from app.api.issues import RangeQuery
 from app.api.requests import Limit, Query
 from app.api.routes import Routes
 from app.api.schemas import ApiModel, Next
+from app.inputs import ProjectId
+from app.insights.log_rates import ALL, Chosen, Step, log_rates, of_projects
 from app.protocol.event import Level
+from app.protocol.lenient import LEVELS
 from app.signals.logs.filtering import LogFilter, Place, read_place, write_place
 from app.signals.logs.line import Scalar
 from app.signals.logs.transfer import written_lines
+from app.store import utc_now
 from app.web import access
 from app.web.current import current_store
 
@@ -84,3 +89,44 @@ def export_logs(query: LogExport) -> Response:
     response = Response(stream_with_context(parts), content_type=access.NDJSON)
     response.headers["Content-Disposition"] = 'attachment; filename="logs.ndjson"'
     return response
+
+
+class LogSeriesQuery(RangeQuery):
+    """Whose lines are counted, and in which range."""
+
+    project_id: Annotated[ProjectId, Field(description="By default all projects.")] | None = None
+
+
+class LogSeriesPoint(ApiModel):
+    """The lines that were written in a step, by level."""
+
+    at: datetime
+    fatal: int
+    error: int
+    warning: int
+    info: int
+    debug: int
+
+
+class LogSeries(ApiModel):
+    """Lines over time, the oldest step first."""
+
+    interval_s: int = Field(description="The length of a step: from a minute to a day.")
+    points: list[LogSeriesPoint]
+
+
+@route("GET /api/logs/series", access.reads)
+def get_log_series(query: LogSeriesQuery) -> LogSeries:
+    """Return how many lines projects wrote over time by level, by default in the last 24 hours.
+
+    Lines that were removed because there were too many are counted too.
+    """
+    range = query.range_of(utc_now(), "day")
+    chosen = ALL if query.project_id is None else Chosen([of_projects([query.project_id])])
+    with current_store().read() as conn:
+        rates = log_rates(conn, range, chosen)
+    return LogSeries(interval_s=rates.interval_s, points=list(map(_point, rates.steps)))
+
+
+def _point(step: Step) -> LogSeriesPoint:
+    return LogSeriesPoint(at=step.at, **{level: step.lines.get(level, 0) for level in LEVELS})

@@ -23,6 +23,7 @@ from app.web.current import current_store
 from app.web.errors import or_404
 
 UNKNOWN = "the project has no monitor with this slug"
+UNKNOWN_ENVIRONMENT = "the monitor has no such environment"
 Status = Literal["ok", "late", "missed", "timeout", "error", "paused", "waiting"]
 ManagedBy = Annotated[
     Literal["sdk", "person"],
@@ -212,6 +213,18 @@ def delete_monitor(slug: str, query: OneMonitor) -> None:
     with current_store().write() as conn:
         row = or_404(queries.find_row(conn, query.project_id, slug), UNKNOWN)
         monitor_alerts.delete_monitor(conn, row, utc_now())
+
+
+@route("DELETE /api/monitors/<slug>/environments/<path:environment>", access.writes)
+def delete_monitor_environment(slug: str, environment: str, query: OneMonitor) -> None:
+    """Delete an environment of a monitor with its runs; another check-in makes it again.
+
+    :raise 404: the project has no such monitor, or it has no such environment.
+    """
+    with current_store().write() as conn:
+        row = or_404(queries.find_row(conn, query.project_id, slug), UNKNOWN)
+        state = or_404(queries.find_state(conn, row.id, environment), UNKNOWN_ENVIRONMENT)
+        monitor_alerts.delete_environment(conn, row, state, utc_now())
 
 
 def _find(conn: Connection, project_id: int, slug: str) -> queries.Monitor:

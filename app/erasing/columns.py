@@ -187,6 +187,7 @@ NONE: dict[str, dict[str, str]] = {
         "span_id": _ID,
         "cut": "numbers and words of ours",
     },
+    "log_series": {"level": _OURS},
     "issues": {"level": _OURS, "status": _OURS, "ignore_until": "numbers and times"},
     "groupings": {
         "version": _OURS,

@@ -34,7 +34,7 @@ from app.issues.history import bound_history
 from app.issues.tables import STATUSES, issues
 from app.monitors import expiry as monitor_expiry
 from app.projects import projects
-from app.signals.logs.expiry import expire_lines
+from app.signals.logs.expiry import expire_counts, expire_lines
 from app.stats import environments, expiry, months, session_expiry, user_expiry
 from app.stats.row_bounds import bound_rows
 from app.stats.tables import ai_calls
@@ -152,6 +152,7 @@ def _small_steps(
     yield "series to hours", lambda: expiry.roll_up(store, now)
     yield "items to months", lambda: months.roll_up_months(store, now)
     yield "old series", lambda: expiry.expire(store, now)
+    yield "old counts of logs", lambda: expire_counts(store, limits.log_days, now)
     yield "sessions to hours", lambda: session_expiry.settle(store, now)
     yield "old sessions", lambda: session_expiry.expire(store, now)
     yield "users of sessions", lambda: session_expiry.bound_users(store)

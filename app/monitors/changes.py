@@ -111,6 +111,16 @@ def remove_monitor(conn: Connection, row: Row[Any]) -> None:
     audit.note(conn, "monitor_deleted", f"monitor {row.slug} of project {row.project_id}")
 
 
+def remove_environment(conn: Connection, monitor: Row[Any], state: Row[Any]) -> None:
+    """Delete an environment of a monitor with its runs. Another check-in makes it again.
+
+    :param state: its row of ``monitor_states``.
+    """
+    conn.execute(delete(monitor_states).where(monitor_states.c.id == state.id))
+    place = f"monitor {monitor.slug} of project {monitor.project_id}"
+    audit.note(conn, "monitor_environment_deleted", place, state.environment)
+
+
 @when_changed
 def _begin_anew(conn: Connection, project: Project, action: str, now: datetime) -> None:
     """Expect nothing of the jobs of an archived project, and once it is restored nothing of before.

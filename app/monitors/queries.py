@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, select, union_all
+from sqlalchemy import Connection, Row, func, select
 
 from app.monitors.machine import FAILING, is_late
 from app.monitors.rate import is_recent
@@ -17,8 +17,6 @@ from app.monitors.tables import check_ins, monitor_changes, monitor_states, moni
 from app.projects import MAX_PROJECT_ID
 from app.protocol.slug import read_slug
 
-# The most states of one query: SQLite joins at most 500 queries.
-MAX_STATES = 400
 # The environment with the worst status decides what a monitor shows. From best to worst.
 _WORST = ("waiting", "ok", "late", "missed", "timeout", "error")
 
@@ -129,6 +127,13 @@ def find_row(conn: Connection, project_id: int, slug: str) -> Row[Any] | None:
     return conn.execute(select(monitors).where(*named)).first()
 
 
+def find_state(conn: Connection, monitor_id: int, environment: str) -> Row[Any] | None:
+    """Return the state of a monitor in an environment, ``None`` if it has none."""
+    columns = monitor_states.c
+    named = columns.monitor_id == monitor_id, columns.environment == environment
+    return conn.execute(select(monitor_states).where(*named)).first()
+
+
 def with_states(conn: Connection, rows: Sequence[Row[Any]], now: datetime) -> list[Monitor]:
     """Return rows of monitors with their environments."""
     found: dict[int, list[EnvironmentState]] = {}
@@ -163,37 +168,46 @@ def runs_of(
 
     :param before: only runs with smaller ids.
     """
-    if not state_ids:
-        return []
-    newest = _newest(state_ids, limit, before)
-    query = select(newest, monitor_states.c.environment).join(
-        monitor_states, monitor_states.c.id == newest.c.state_id
-    )
-    return list(conn.execute(query.order_by(newest.c.id.desc()).limit(limit)))
+    columns = check_ins.c
+    query = select(check_ins, monitor_states.c.environment)
+    query = _newest(query, state_ids, limit, before)
+    return list(conn.execute(query.order_by(columns.id.desc()).limit(limit)))
+
+
+def find_run(conn: Connection, state_ids: Sequence[int], run_id: int) -> Row[Any] | None:
+    """Return a run of some states, ``None`` if they have no such run."""
+    columns = check_ins.c
+    named = columns.id == run_id, columns.state_id.in_(state_ids)
+    return conn.execute(select(check_ins).where(*named)).first()
 
 
 def latest_runs(
     conn: Connection, state_ids: Sequence[int], limit: int
 ) -> dict[int, list[Row[Any]]]:
-    """Return the latest runs of each of some states, the oldest first. Of too many states, none."""
+    """Return the latest runs of each of some states, the oldest first, with what a bar shows."""
+    columns = check_ins.c
+    shown = columns.status, columns.away, columns.runs, columns.at, columns.duration_ms
+    query = _newest(select(columns.state_id, *shown), state_ids, limit)
     found: dict[int, list[Row[Any]]] = {}
-    some = state_ids[:MAX_STATES]
-    for row in conn.execute(select(_newest(some, limit)).order_by("id")) if some else ():
+    for row in conn.execute(query.order_by(columns.id)):
         found.setdefault(row.state_id, []).append(row)
     return found
 
 
-def _newest(state_ids: Sequence[int], limit: int, before: int | None = None) -> Any:
-    """Return a subquery with the newest runs of each state, each read along an index."""
-    columns = check_ins.c
-    parts = []
-    for state_id in state_ids[:MAX_STATES]:
-        part = select(check_ins).where(columns.state_id == state_id)
-        if before is not None:
-            part = part.where(columns.id < before)
-        some = part.order_by(columns.id.desc()).limit(limit).subquery()
-        parts.append(select(some))
-    return union_all(*parts).subquery("newest")
+def _newest(query: Any, state_ids: Sequence[int], limit: int, before: int | None = None) -> Any:
+    """Return a query of the newest runs of each state, which are read along an index.
+
+    It is one statement whatever the number of states. To compile a union of one query for each took
+    most of the time of the list.
+    """
+    columns, other = check_ins.c, check_ins.alias("other").c
+    is_before = (lambda of: ()) if before is None else (lambda of: (of.id < before,))
+    of_state = other.state_id == monitor_states.c.id, *is_before(other)
+    beyond = select(other.id).where(*of_state).order_by(other.id.desc()).offset(limit).limit(1)
+    is_newer = columns.id > func.coalesce(beyond.correlate(monitor_states).scalar_subquery(), 0)
+    is_its = columns.state_id == monitor_states.c.id
+    query = query.select_from(monitor_states).join(check_ins, is_its & is_newer)
+    return query.where(monitor_states.c.id.in_(state_ids), *is_before(columns))
 
 
 def failing_states(conn: Connection) -> list[Row[Any]]:

@@ -11,7 +11,7 @@ A **series** is all data with the same names, in one project, on one day (UTC, b
 clock). It is a row with an id, and its counts refer to this id. Counts are rows for each minute (or
 hour). If values are counted too, there is a row for each bucket of values (:mod:`.buckets`). Counts
 can be added up over processes, time and series. The minute is that of the time received, by this
-service's clock.
+service's clock; of lines of logs it is that in which they were written.
 
 The number of series that a project has on a day is limited, whatever clients send. All further
 series are counted together as OTHER.

@@ -66,11 +66,14 @@ class Tally:
 
 
 class SeriesCounter:
-    """Counts into the rows of one store. Each process has its own cache of series ids."""
+    """Counts into the rows of one store. Each process has its own cache of series ids.
 
-    def __init__(self, declared: AdditiveSeries) -> None:
+    :param remembers: whether there is this cache. A counter without it is for any store.
+    """
+
+    def __init__(self, declared: AdditiveSeries, *, remembers: bool = True) -> None:
         self.declared = declared
-        self._ids = SeriesIds(declared)
+        self._ids = SeriesIds(declared, remembers=remembers)
 
     def count(self, conn: Connection, stored: Sequence[Measured], now: datetime | None) -> None:
         """Count the measures of envelopes. The caller commits.
@@ -106,10 +109,10 @@ def _put(rows: dict[Any, Amounts], place: Any, amounts: Amounts, counts: Counts)
 
 
 class SeriesIds:
-    """The ids of a declaration's series, with a cache for this process."""
+    """The ids of a declaration's series, with a cache for this process if it remembers them."""
 
-    def __init__(self, declared: AdditiveSeries) -> None:
-        self._declared = declared
+    def __init__(self, declared: AdditiveSeries, *, remembers: bool = True) -> None:
+        self._declared, self._remembers = declared, remembers
         self._known: dict[SeriesKey, int] = {}
         columns = declared.table.c
         names = [columns[name] for name in ("project_id", "day", *(k.name for k in declared.keys))]
@@ -136,7 +139,8 @@ class SeriesIds:
             found = self._find(conn, missing)
             if len(self._known) > MAX_KNOWN:
                 self._known.clear()
-            self._known.update(found)
+            if self._remembers:
+                self._known.update(found)
             # New series are not put into the cache: this transaction may be rolled back.
             ids |= found | self._make(conn, missing - found.keys())
         return ids

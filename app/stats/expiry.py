@@ -60,10 +60,15 @@ def roll_up_series(store: Store, series: AdditiveSeries, now: datetime) -> None:
             return
 
 
-def expire_series(store: Store, series: AdditiveSeries, now: datetime) -> None:
-    """Remove the oldest days of one declaration. Days with minutes must be summed up before."""
+def expire_series(
+    store: Store, series: AdditiveSeries, now: datetime, kept: timedelta | None = None
+) -> None:
+    """Remove the oldest days of one declaration. Days with minutes must be summed up before.
+
+    :param kept: how long series are kept, if that is less than the declaration says.
+    """
     rolled = None if series.minutes_kept is None else True
-    old = _of_days(series.table, _day(now, series.hours_kept), rolled=rolled)
+    old = _of_days(series.table, _day(now, kept or series.hours_kept), rolled=rolled)
     tables = (*series.further, *(counts.table for counts in series.counts))
     while True:
         with store.write() as conn:

@@ -10,6 +10,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from app.projects import create_project
 from app.protocol.envelope import Envelope, Item
 from app.signals.logs.line import Line
 from app.signals.logs.signal import write_lines
@@ -56,6 +57,56 @@ def test_empty_list_leads_to_a_project_and_attributes_are_completed(
     assert completed(admin_client, "!lev", list="logs") == ["!level:"]
     assert completed(admin_client, "odd", list="logs") == ["tags[odd name]:"]
     assert completed(admin_client, "level:w", list="logs") == ["level:warning"]
+
+
+def test_chart_counts_the_lines_of_the_list_or_is_left_out(
+    app: Flask, admin_client: FlaskClient
+) -> None:
+    parts = parts_of(app)
+    other = create_project(parts.store, "shop").id
+    send(parts, *[entry()] * 3, *[entry(level="error", attributes={"plan": "gold"})] * 2)
+    send(parts, entry(level="fatal"), project_id=other)
+    # What the chart has, in words, and how many lines the list has.
+    expected = {
+        "": ("6 lines (1 fatal, 2 error, 3 info)", 6),
+        "level:error": ("2 lines (2 error)", 2),
+        "level:[error,fatal]": ("3 lines (1 fatal, 2 error)", 3),
+        "!level:info": ("3 lines (1 fatal, 2 error)", 3),
+        "project:shop": ("1 line (1 fatal)", 1),
+        "!project:shop level:info": ("3 lines (3 info)", 3),
+        "level:debug": ("", 0),
+        "has:level": ("", 6),
+        "plan:gold": ("", 2),
+        "level:error plan:gold": ("", 2),
+        "environment:nowhere": ("", 0),
+    }
+    for query, (words, lines) in expected.items():
+        with questions() as asked:
+            answer = admin_client.get("/admin/logs", query_string={"query": query})
+        label = re.search(r'role="group" aria-label="([^"]*); at most', answer.text)
+        assert (label[1] if label else "") == words, query
+        assert answer.text.count('<li id="log-') == lines and len(asked) <= 12
+    of_project = admin_client.get(f"/admin/logs?project={other}").text
+    assert "1 line (1 fatal); at most 1 in 30 minutes" in of_project
+    assert 'role="group"' not in admin_client.get(f"/admin/logs?query=trace:{TRACE}").text
+    assert 'role="group"' not in admin_client.get("/admin/logs?live=on").text
+    terms = " ".join(["!level:debug"] * 40)
+    assert 'role="group"' not in admin_client.get(f"/admin/logs?query={terms}").text
+
+
+def test_bar_leads_to_the_lines_of_its_time(app: Flask, admin_client: FlaskClient) -> None:
+    now = utc_now()
+    times = [now - timedelta(hours=hours) for hours in (1, 1, 5, 30, 30, 30, 500)]
+    send(parts_of(app), *(entry(at=at, level="error") for at in times), entry(at=times[0]))
+    for period, at_least in ("hour", 1), ("day", 2), ("week", 3), ("quarter", 3):
+        page = admin_client.get(f"/admin/logs?period={period}&query=level:error").text
+        bars = re.findall(
+            r'<a href="([^"]+)" tabindex="-1" aria-label="[^:]+(?::\d+)?: (\d+) ', page
+        )
+        assert len(bars) >= at_least
+        for address, lines in bars:
+            found = admin_client.get(unescape(address)).text
+            assert found.count('<li id="log-') == int(lines), address
 
 
 HOSTILE = '<&"\U0001f600'

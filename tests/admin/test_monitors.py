@@ -23,7 +23,7 @@ from app.search.indexing import catch_up as make_searchable
 from tests.alert_steps import store_events
 from tests.conftest import csrf_token, parts_of
 from tests.issues.payloads import calls
-from tests.monitors.steps import CONFIG, check_in, key_of, monitor_of, send, watch
+from tests.monitors.steps import CONFIG, check_in, key_of, monitor_of, read, send, watch
 from tests.monitors.test_recording import NIGHT, pretend_watched
 from tests.questions import questions
 from tests.traces.steps import program
@@ -116,6 +116,32 @@ def test_error_that_names_its_monitor_or_check_in_is_linked_without_a_trace(
     assert "during the run" in found and "too early" not in found
 
 
+def test_each_failed_run_leads_to_its_own_errors(app: Flask, admin_client: FlaskClient) -> None:
+    now = datetime.now(UTC)
+    with time_machine.travel(now - timedelta(days=3), tick=False) as clock, program(app, 1):
+        for day in range(3):
+            sentry_sdk.set_context("monitor", {"id": f"{day + 1:032x}"})
+            sentry_sdk.capture_message(f"of day {day}")
+            send(app, check_in(status="error", check_in_id=f"{day + 1:032x}", duration=60))
+            clock.shift(timedelta(days=1))
+        send(app, check_in(status="error"))
+    make_searchable(parts_of(app).store)
+    page = admin_client.get(PAGE).text
+    assert "No error of this run" not in page
+    links = re.findall(r'href="([^"]+run=\d+[^"]*)#errors"', page)
+    assert len(links) == 4
+    found = [admin_client.get(html.unescape(link)).text for link in links]
+    shown = [text.partition('id="errors"')[2].partition("</section>")[0] for text in found]
+    assert "No error of this run was received" in shown[0]
+    assert [re.findall(r"of day \d", text) for text in shown] == [
+        [],
+        ["of day 2"],
+        ["of day 1"],
+        ["of day 0"],
+    ]
+    assert admin_client.get(f"{PAGE}?run=999999").status_code == 200
+
+
 def test_runs_of_an_outage_of_ours_are_said_so(
     app: Flask, client: FlaskClient, login: Login
 ) -> None:
@@ -157,6 +183,58 @@ def test_person_makes_changes_pauses_and_deletes_a_monitor(
         assert (monitor["status"], monitor["managed_by"]) == (status, managed)
     assert post(admin_client, f"{PAGE}/delete").status_code == 303
     assert admin_client.get(PAGE).status_code == 404
+
+
+def test_person_deletes_one_environment(app: Flask, admin_client: FlaskClient) -> None:
+    send(app, check_in(environment="live"), check_in(environment="retired"))
+    assert "Delete the environment retired" in admin_client.get(PAGE).text
+    path = f"{PAGE}/environments/delete"
+    assert post(admin_client, path, environment="retired").status_code == 303
+    page = admin_client.get(PAGE).text
+    assert "retired is deleted" in page and "Delete the environment live" in page
+    assert "Delete the environment retired" not in page
+    assert post(admin_client, path, environment="retired").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("expected", "shown", "hidden"),
+    [
+        (
+            CONFIG | {"recovery_threshold": 3},
+            ['"value": "0 2 * * *"', '"timezone": "Europe/Berlin"', '"checkin_margin": 5']
+            + ['"max_runtime": 30', '"recovery_threshold": 3'],
+            ["failure_issue_threshold"],
+        ),
+        (
+            {"schedule": {"type": "interval", "value": 2, "unit": "hour"}, "checkin_margin": 7},
+            ['{"type": "interval", "value": 2, "unit": "hour"}', '"checkin_margin": 7'],
+            ["timezone", "crontab"],
+        ),
+        (None, ['monitor_slug="nightly"'], ["monitor_config"]),
+    ],
+)
+def test_lines_for_python_expect_what_the_monitor_expects(
+    app: Flask,
+    client: FlaskClient,
+    admin_client: FlaskClient,
+    expected: dict[str, Any] | None,
+    shown: list[str],
+    hidden: list[str],
+) -> None:
+    send(app, check_in(monitor_config=expected))
+    page = html.unescape(admin_client.get(PAGE).text)
+    lines = page.split('aria-label="Lines for Python">')[1].split("</pre>")[0]
+    assert [one for one in shown if one not in lines] == []
+    assert [one for one in hidden if one in lines] == []
+    before = monitor_of(client)
+    with program(app, 1):
+        namespace: dict[str, Any] = {"sentry_sdk": sentry_sdk}
+        exec(lines, namespace)  # noqa: S102 -- as a person copies them
+        namespace["job"]()
+    read(app)
+    after = monitor_of(client)
+    for name in ("schedule", "timezone", "checkin_margin", "max_runtime", "recovery_threshold"):
+        assert after[name] == before[name]
 
 
 @pytest.mark.parametrize("slug", ["", "../", "x" * 201])

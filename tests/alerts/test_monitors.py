@@ -17,7 +17,7 @@ from app.monitors.tables import monitor_watch
 from app.projects import archive_project, create_project, delete_project, restore_project
 from tests.alert_steps import add_rule, evaluate, only, rule_now, titles
 from tests.conftest import parts_of
-from tests.monitors.steps import CONFIG, check_in, send, watch
+from tests.monitors.steps import CONFIG, check_in, monitor_of, send, statuses, watch
 
 NOON = datetime(2026, 11, 25, 12, 0, 1, tzinfo=UTC)
 HOURLY = CONFIG | {"schedule": {"type": "crontab", "value": "0 * * * *"}}
@@ -181,6 +181,26 @@ def test_deleted_monitor_ends_its_incident(
     assert titles(app)[1:] == ["Monitor nightly was deleted (production)"]
     later(app, clock, MINUTE)
     assert len(titles(app)) == 2
+
+
+def test_deleted_environment_ends_its_incident_and_leaves_the_others(
+    app: Flask, client: FlaskClient, clock: time_machine.Traveller
+) -> None:
+    only(app, "monitor")
+    send(app, check_in(status="error", environment="team/old"), check_in(environment="live"))
+    later(app, clock, MINUTE)
+    path = "/api/monitors/nightly/environments/team/old?project_id=1"
+    assert client.delete(path).status_code == 204
+    assert client.delete(path).status_code == 404
+    assert titles(app)[1:] == ["Monitor nightly is no longer watched (team/old)"]
+    monitor = monitor_of(client)
+    assert [one["environment"] for one in monitor["environments"]] == ["live"]
+    assert (monitor["status"], statuses(client)) == ("ok", ["ok"])
+    action = client.get("/api/audit").json["entries"][0]["action"]
+    assert action == "monitor_environment_deleted"
+    send(app, check_in(environment="team/old"))
+    later(app, clock, MINUTE)
+    assert (len(monitor_of(client)["environments"]), len(titles(app))) == (2, 2)
 
 
 @pytest.mark.parametrize("action", ["archived", "deleted"])

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
 
 from app.projects import OWN_PROJECT_ID
+from app.signals.logs.counting import count_lines
 from app.signals.logs.line import Line
 from app.signals.logs.signal import write_lines
 from app.store import Store, utc_now
@@ -24,24 +27,23 @@ def lines(server: Server) -> None:
     store = Store(f"sqlite:///{server.data_dir / 'devenviro.sqlite3'}")
     now = utc_now()
     levels = ("debug", "info", "warning", "error", "fatal")
-    with store.write() as conn:
-        write_lines(
-            conn,
-            [
-                Line(
-                    OWN_PROJECT_ID,
-                    now,
-                    level,
-                    f"order {number} {'w' * 300 if number == 2 else 'paid'}",
-                    {"plan": "gold", "path": "/a/very/long/path" * 20, "order.id": number},
-                    release="shop@1.2.3",
-                    environment="production",
-                    trace_id=TRACE,
-                    cut="3 values cut" if number == 3 else None,
-                )
-                for number, level in enumerate(levels)
-            ],
+    given = [
+        Line(
+            OWN_PROJECT_ID,
+            now,
+            level,
+            f"order {number} {'w' * 300 if number == 2 else 'paid'}",
+            {"plan": "gold", "path": "/a/very/long/path" * 20, "order.id": number},
+            release="shop@1.2.3",
+            environment="production",
+            trace_id=TRACE,
+            cut="3 values cut" if number == 3 else None,
         )
+        for number, level in enumerate(levels)
+    ]
+    with store.write() as conn:
+        write_lines(conn, given)
+        count_lines(conn, given, now)
     store.dispose()
 
 
@@ -79,11 +81,43 @@ def test_live_list_shows_a_line_that_arrives(
     expect(page.get_by_role("link", name="Live", exact=True)).to_be_visible()
 
 
+@pytest.fixture(scope="module")
+def counts(server: Server) -> None:
+    """Count lines of a day: debug and info always, warnings often, and errors in one hour."""
+    store, now = Store(f"sqlite:///{server.data_dir / 'devenviro.sqlite3'}"), utc_now()
+    numbers = {"debug": 9, "info": 17, "warning": 4}
+    with store.write() as conn:
+        for half in range(48):
+            at = now - timedelta(minutes=30 * half)
+            levels = numbers | ({"error": 12, "fatal": 1} if half in (8, 9) else {})
+            lines = [
+                Line(OWN_PROJECT_ID, at, level, "counted")
+                for level, number in levels.items()
+                for _ in range(number * (2 + half % 7) // 3)
+            ]
+            count_lines(conn, lines, now)
+    store.dispose()
+
+
+@pytest.mark.parametrize("scripts", [True, False])
+def test_bar_of_the_chart_leads_to_the_lines_of_its_time(
+    new_page: NewPage, lines: None, counts: None, scripts: bool
+) -> None:
+    page = new_page(java_script_enabled=scripts).go("/admin/logs?period=day&query=level:error")
+    chart = page.get_by_role("group", name="lines (", exact=False)
+    expect(chart).to_be_visible()
+    expect(page.locator(".chart.logs figcaption")).to_contain_text("error")
+    expect(page.locator(".chart.logs figcaption")).not_to_contain_text("info")
+    chart.get_by_role("link").last.click()
+    expect(page).to_have_url(re.compile(r"query=level%3Aerror&start=.*&end="))
+    expect(page.locator(".log-lines > li")).to_have_count(1)
+
+
 @LOOKS
 def test_list_of_logs_looks_right(
-    new_page: NewPage, lines: None, width: int, theme: str, tmp_path: Path
+    new_page: NewPage, lines: None, counts: None, width: int, theme: str, tmp_path: Path
 ) -> None:
-    page = new_page(width, theme).go("/admin/logs?period=all")
+    page = new_page(width, theme).go("/admin/logs?period=day")
     for number in 0, 2:
         page.locator(".log-lines summary").nth(number).click()
     looks_right(page, tmp_path / "logs.png")

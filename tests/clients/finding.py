@@ -117,6 +117,10 @@ def assert_lines(program: Program, person: Person, traces: list[tuple[Record, Re
         shown = re.findall(r'<span class="log-body">(.*?)</span>', page, re.DOTALL)
         assert [unescape(body) for body in shown] == [body for _, body, _ in sent], query
     assert [_as_found(one) for one in _exported(program)] == newest_first
+    path = f"/api/logs/series?project_id={program.id}&period=hour"
+    points = program.server.get(path)["points"]
+    counted = {level: sum(point[level] for point in points) for level in set(LEVELS.values())}
+    assert counted == Counter(level for level, _, _ in newest_first)
 
 
 def assert_trace(

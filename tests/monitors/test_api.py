@@ -10,6 +10,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from app.monitors import recording
+from app.monitors.queries import find_monitor, latest_runs
 from app.projects import create_project
 from tests.conftest import parts_of
 from tests.monitors.steps import CONFIG, check_in, monitor_of, send, statuses, watch
@@ -143,3 +144,27 @@ def test_lists_go_on_where_a_page_ended(
     full = client.post("/api/monitors", json={"project_id": 1, "slug": "one-more"})
     assert "at most" in full.json["errors"][0]["message"]
     assert recording.MAX_MONITORS == 500
+
+
+def test_newest_runs_of_each_environment_are_found_whoever_runs_more_often(
+    app: Flask, client: FlaskClient
+) -> None:
+    ids = [f"{n + 1:032x}" for n in range(12)]
+    busy = [check_in(check_in_id=id, environment="busy") for id in ids]
+    rare = [check_in(check_in_id=ids[n], environment="rare") for n in range(3)]
+    send(app, rare[0], *busy[:6], rare[1], *busy[6:], rare[2])
+    found, cursor, path = [], "", "/api/monitors/nightly/checkins?project_id=1&limit=4"
+    while cursor is not None:
+        page = client.get(path + (cursor and f"&cursor={cursor}")).json
+        found += [(run["environment"], run["check_in_id"]) for run in page["checkins"]]
+        cursor = page["next"]
+    sent = [rare[0], *busy[:6], rare[1], *busy[6:], rare[2]]
+    assert found == [(one["environment"], one["check_in_id"]) for one in reversed(sent)]
+    store = parts_of(app).store
+    with store.read() as conn:
+        states = find_monitor(conn, 1, "nightly", NOON).environments
+        latest = latest_runs(conn, [one.id for one in states], 5)
+    of_store = {one.environment: len(latest[one.id]) for one in states}
+    assert of_store == {"busy": 5, "rare": 3}
+    with store.read() as conn:
+        assert latest_runs(conn, [], 5) == {}

@@ -61,6 +61,7 @@ TABLE = [
     ("/api/releases", "read"),
     ("/api/series", "read"),
     ("/api/logs", "read"),
+    ("/api/logs/series", "read"),
     ("/api/erasures", "read"),
 ]
 READS = [
@@ -87,6 +88,7 @@ READS = [
     "/api/releases",
     "/api/series",
     "/api/logs",
+    "/api/logs/series",
     "/api/erasures",
     "/system/status",
     "/metrics",

@@ -48,7 +48,7 @@ PAGES: dict[tuple[str, str | None], str] = {
         list_of_rules show_rule place_rule enable_rule delete_rule
         list_of_channels show_channel test_channel enable_channel delete_channel
         list_of_alert_rules show_alert_rule enable_alert_rule set_alert_rule_apart
-        show_monitor change_monitor delete_monitor
+        show_monitor change_monitor delete_monitor delete_monitor_environment
         delete_alert_rule send_notification_again show_project set_upstream set_upstream_api add_key
         restore_archived_project replay_deliveries discard_deliveries replay_delivery
         discard_delivery pause_delivery resume_delivery""",

@@ -7,6 +7,7 @@ fails.
 from __future__ import annotations
 
 import json
+import re
 import uuid
 from collections.abc import Iterator
 from datetime import timedelta
@@ -118,6 +119,7 @@ def bodies(of: Objects) -> dict[str, Any]:
         "POST /api/monitors": {"project_id": of.project_id, "slug": "nightly"},
         "PATCH /api/monitors/<slug>": {"name": "Taken over"},
         "DELETE /api/monitors/<slug>": None,
+        "DELETE /api/monitors/<slug>/environments/<path:environment>": None,
     }
 
 
@@ -201,11 +203,11 @@ def routes(app: Flask) -> Iterator[tuple[str, str]]:
 
 
 def path_of(rule: str, of: Objects) -> str:
-    values = {**of._asdict(), "number": 0, "channel_id": 1, "run_id": 1}
+    values = {**of._asdict(), "number": 0, "channel_id": 1, "run_id": 1, "environment": "live"}
     if rule.startswith("/api/alerts/"):
         values["rule_id"] = of.alert_rule_id
     for name, value in values.items():
-        rule = rule.replace(f"<int:{name}>", str(value)).replace(f"<{name}>", str(value))
+        rule = re.sub(rf"<((int|path):)?{name}>", str(value), rule)
     return rule
 
 

@@ -8,6 +8,7 @@
 
 signal.py      the kind of signal        tables.py     lines and blocks
 bits.py        the tokens of a block, as a Bloom filter
+counting.py    lines by level over time (read: app/insights/log_rates.py)
 expiry.py      what is kept: age and bytes
 removing.py    lines that are removed or changed leave no tokens
 """

@@ -13,6 +13,8 @@ from sqlalchemy import Connection, func, select
 
 from app.signals.logs.removing import remove_lines
 from app.signals.logs.tables import log_blocks, log_lines
+from app.stats.expiry import expire_series
+from app.stats.log_counts import LOGS
 from app.store import Store
 from app.store.paging import hidden
 
@@ -33,6 +35,15 @@ def expire_lines(store: Store, days: int, max_bytes: int, now: datetime) -> int:
         gone += removed.lines
         beyond -= removed.size_bytes
     return gone
+
+
+def expire_counts(store: Store, days: int, now: datetime) -> None:
+    """Remove the counts of days whose lines are too old, once their minutes are summed up.
+
+    :param days: 0 means no limit; :data:`~app.stats.log_counts.LOGS` has one of its own.
+    """
+    if days:
+        expire_series(store, LOGS, now, min(timedelta(days=days), LOGS.hours_kept))
 
 
 def bytes_of_lines(conn: Connection) -> int:
