@@ -18,7 +18,7 @@ from app.admin import bp
 from app.admin.filter_bar import row_number
 from app.admin.filters import plural
 from app.admin.status import Finding
-from app.memory import current_memories, records
+from app.memory import current_memories, queries, user_counts
 from app.memory.inputs import MAX_CONTENT, MAX_USER_ID, MemorySearch
 from app.memory.scope import Scope
 from app.protocol.event import clean_text
@@ -42,7 +42,7 @@ def list_of_memory_users() -> ResponseReturnValue:
     text, after = _text("q", MAX_USER_ID), request.args.get("after") or None
     state = current_memories().state()
     with current_store().read() as conn:
-        users = records.list_users(
+        users = user_counts.list_users(
             conn, text, after=clean_text(after) if after else None, limit=PAGE_SIZE + 1
         )
     page = users[:PAGE_SIZE]
@@ -64,8 +64,8 @@ def show_memories() -> ResponseReturnValue:
     user, text, before = _user(), _text("q", MAX_CONTENT), row_number("before")
     found = _found(user, text) if text else None
     with current_store().read() as conn:
-        rows = records.list_memories(conn, Scope(user), before=before, limit=PAGE_SIZE + 1)
-        total = records.count(conn, user)
+        rows = queries.list_memories(conn, Scope(user), before=before, limit=PAGE_SIZE + 1)
+        total = user_counts.count(conn, user)
     page = rows[:PAGE_SIZE]
     return render_template(
         "memories_of_user.html",
@@ -89,8 +89,8 @@ def delete_memories() -> ResponseReturnValue:
     """
     user, id, form = _user(), request.values.get("id"), FlaskForm()
     with current_store().read() as conn:
-        row = records.find(conn, Scope(user), clean_text(id)) if id else None
-        total = records.count(conn, user)
+        row = queries.find(conn, Scope(user), clean_text(id)) if id else None
+        total = user_counts.count(conn, user)
     if total == 0 or (id and row is None):
         abort(404, description=UNKNOWN)
     if not form.validate_on_submit():

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from app.api.requests import Paged, Query, first_page
 from app.api.routes import Routes
 from app.api.schemas import ApiModel
-from app.memory import current_memories, history, records
+from app.memory import current_memories, history, queries, user_counts
 from app.memory.inputs import (
     MemoryBody,
     MemoryFilter,
@@ -171,7 +171,7 @@ def get_memory(memory_id: str, query: Whose) -> Memory:
     """
     id = _id(memory_id)
     with operation("get", query.user_id, id=id), current_store().read() as conn:
-        row = records.find(conn, query.scope, id)
+        row = queries.find(conn, query.scope, id)
     return _shown(or_404(row, UNKNOWN))
 
 
@@ -185,7 +185,7 @@ def get_memory_history(memory_id: str, query: Whose) -> MemoryHistory:
     """
     id = _id(memory_id)
     with operation("history", query.user_id, id=id), current_store().read() as conn:
-        row = or_404(records.find(conn, query.scope, id), UNKNOWN)
+        row = or_404(queries.find(conn, query.scope, id), UNKNOWN)
         changes = history.changes_of(conn, row)
     return MemoryHistory(history=[MemoryChange.of(change) for change in changes])
 
@@ -245,7 +245,7 @@ def _total(query: MemoryQuery) -> int | None:
     if not query.scope.is_whole_user or any((query.kind, query.q, query.filters)):
         return None
     with current_store().read() as conn:
-        return records.count(conn, query.user_id)
+        return user_counts.count(conn, query.user_id)
 
 
 def _hit(hit: Hit) -> MemoryHit:

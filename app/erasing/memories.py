@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Row, select
 
 from app.erasing.rows import fitting, is_row, pages
 from app.erasing.task import Task
-from app.memory import history, records
+from app.memory import history, records, removing
 from app.memory.content import digest_of
 from app.memory.scope import Scope
 from app.memory.tables import memories, memory_changes, memory_users
@@ -60,7 +60,7 @@ def _erase_user(task: Task, user_id: str, index_name: Callable[[], str | None]) 
         if name is not None and IN_INDEX not in task.report.notes:
             task.report.notes.append(IN_INDEX)
         with task.write() as conn:
-            records.remove_all(conn, Scope(user_id), name)
+            removing.remove_all(conn, Scope(user_id), name)
 
 
 def _rewrite(conn: Connection, task: Task, row: Row[Any]) -> None:
@@ -74,6 +74,6 @@ def _rewrite(conn: Connection, task: Task, row: Row[Any]) -> None:
     digest = digest_of(scope, values.get("content", now.content))
     same = memories.c.user_id == now.user_id, memories.c.digest == digest, memories.c.id != now.id
     if conn.execute(select(memories.c.id).where(*same)).first() is not None:
-        records.remove(conn, Scope(now.user_id), now.id, now.indexed_in)
+        removing.remove(conn, Scope(now.user_id), now.id, now.indexed_in)
         return
     records.rewrite(conn, now.user_id, now.id, values | {"digest": digest})

@@ -3,7 +3,10 @@
     inputs      the fields of requests and their checks                    pure
     content     when two texts are the same, and the id of a content       pure
     tables      memories, users, changes, and removals that an index has not done yet
-    records     rows: store, change, list and remove memories, and sweep expired ones
+    queries     rows: find, list and count memories
+    records     rows: store and change memories
+    removing    rows: remove memories, and sweep expired ones
+    user_counts how many memories each user has, and their version
     history     the last changes of each memory
     filters     the language of filters                                    pure
     keywords    the words of a text by which a memory is found             pure

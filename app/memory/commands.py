@@ -9,8 +9,8 @@ from pathlib import Path
 import click
 from flask.cli import AppGroup
 
-from app.memory.records import count, totals
 from app.memory.status import current_memories
+from app.memory.user_counts import count, totals
 from app.memory.vectors.errors import VectorError
 from app.output import command_error, say
 from app.web.current import current_store

@@ -8,8 +8,8 @@ from typing import Any
 
 from sqlalchemy import bindparam, select
 
-from app.memory.records import totals
 from app.memory.tables import memories, memory_users
+from app.memory.user_counts import totals
 from app.memory.vectors.exact import NEVER, Changes, StoredRow
 from app.store import Store
 

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Row
 
-from app.memory import records
+from app.memory import queries
 from app.memory.catalog import Catalog, Listing
 from app.memory.filters import Conditions
 from app.memory.inputs import MemoryFilter, MemorySearch
@@ -33,6 +33,8 @@ DEPTH = 50
 # Source: Cormack, Clarke and Büttcher, Reciprocal Rank Fusion, SIGIR 2009.
 RANK_OFFSET = 60
 ROUNDING = 1e-6
+# Memories that fulfil a filter, read at once for a list.
+LIST_BATCH_SIZE = 500
 
 
 class Hit(NamedTuple):
@@ -124,7 +126,7 @@ class Searcher:
         """
         ids = [match.id for match in self._ask(space, query) if match.id != but]
         with self._store.read() as conn:
-            rows = records.find_all(conn, query.scope, ids)
+            rows = queries.find_all(conn, query.scope, ids)
         hits = [Hit(row, _cosine(row, space, query.vector)) for row in rows.values()]
         lowest = -1.0 if query.min_score is None else query.min_score - ROUNDING
         return sorted([hit for hit in hits if hit.score >= lowest], key=lambda hit: -hit.score)
@@ -145,12 +147,12 @@ class Searcher:
         entries = self._catalog.matching(self._catalog.of(scope.user_id), conditions)
         seqs = sorted((entry.seq for entry in entries), reverse=True)
         rows: list[Row[Any]] = []
-        for start in range(0, len(seqs), records.BATCH_SIZE):
-            some = seqs[start : start + records.BATCH_SIZE]
+        for start in range(0, len(seqs), LIST_BATCH_SIZE):
+            some = seqs[start : start + LIST_BATCH_SIZE]
             if before is not None and some[-1] >= before:
                 continue
             with self._store.read() as conn:
-                found = records.list_memories(
+                found = queries.list_memories(
                     conn, scope, filter, before=before, limit=limit - len(rows), seqs=some
                 )
             rows += [row for row in found if conditions.matches(row)]
@@ -209,7 +211,7 @@ class Searcher:
         for start in range(0, len(ids), size):
             some = ids[start : start + size]
             with self._store.read() as conn:
-                rows = records.find_all(conn, wanted.scope, some)
+                rows = queries.find_all(conn, wanted.scope, some)
             yield from (rows[id] for id in some if id in rows)
 
 

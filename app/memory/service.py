@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Row
 
 from app.accounts import audit
-from app.memory import pending, records
+from app.memory import pending, queries, records, removing, user_counts
 from app.memory.catalog import Catalog
 from app.memory.content import normalise, without_secrets
 from app.memory.errors import Contended, Refused
@@ -176,7 +176,7 @@ class Memories:
         with operation("change", scope.user_id, id=id, fields=sorted(changes)) as facts:
             for _ in range(CHANGE_TRIES):
                 with self.store.read() as conn:
-                    read = records.find(conn, scope, id)
+                    read = queries.find(conn, scope, id)
                 if read is None:
                     return None
                 stored = self._change(read, changes)
@@ -212,13 +212,13 @@ class Memories:
                 listed = self.searcher.listed
                 return listed(scope, filter, filter.filters, before=before, limit=limit)
             with self.store.read() as conn:
-                return records.list_memories(conn, scope, filter, before=before, limit=limit)
+                return queries.list_memories(conn, scope, filter, before=before, limit=limit)
 
     def remove(self, scope: Scope, id: str) -> bool:
         """Remove a memory. Return whether the scope had it."""
         with operation("remove", scope.user_id, id=id):
             with self.store.write() as conn:
-                was_there = records.remove(conn, scope, id, self.index.identity)
+                was_there = removing.remove(conn, scope, id, self.index.identity)
                 if was_there:
                     audit.note(conn, "memories_deleted", "a user", "memories: 1")
             if was_there:
@@ -229,7 +229,7 @@ class Memories:
         """Remove all memories of a scope. Return how many there were."""
         with operation("remove_all", scope.user_id) as facts:
             with self.store.write() as conn:
-                gone = records.remove_all(conn, scope, self.index.identity)
+                gone = removing.remove_all(conn, scope, self.index.identity)
                 if gone:
                     audit.note(conn, "memories_deleted", "a user", f"memories: {gone}")
             self._forget(lambda: self.index.remove_all(scope))
@@ -263,7 +263,7 @@ class Memories:
         closed = self.gate.failure
         failure = str(closed) if closed else name and self.watch.see().failure
         with self.store.read() as conn:
-            users, stored = records.totals(conn)
+            users, stored = user_counts.totals(conn)
             return State(
                 users=users,
                 memories=stored,
@@ -272,7 +272,7 @@ class Memories:
                 model=space.model if space else None,
                 lacking=pending.count_lacking(conn, name) if name else 0,
                 removals=pending.count_removals(conn, name) if name else 0,
-                foreign=records.count_foreign(conn, space.model) if space else 0,
+                foreign=queries.count_foreign(conn, space.model) if space else 0,
                 failure=failure,
                 embedder_failure=self.embedders.failure,
             )
@@ -320,7 +320,7 @@ class Memories:
     def _stored(self, row: Row[Any], is_new: bool, scrubbed: list[Finding]) -> Stored:
         """Return what is told of a memory that was just stored, as it is now."""
         with self.store.read() as conn:
-            found = records.find_all(conn, scope_of(row), [row.id]).get(row.id)
+            found = queries.find_all(conn, scope_of(row), [row.id]).get(row.id)
         if found is None:  # Another request has removed it since.
             return Stored(row, is_new, False, None, scrubbed)
         duplicate = self._near(found) if self.has_vector(found) else None

@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
-from app.memory.records import has_any
+from app.memory.queries import has_any
 from app.memory.vectors.watch import Seen
 from app.store import StoreError
 from app.web.checks import Verdict, passed, warned

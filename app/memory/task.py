@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from app.memory.records import has_any
+from app.memory.queries import has_any
 from app.memory.vectors.errors import VectorError
 from app.store import Store
 from app.store.leased_task import LeasedTask

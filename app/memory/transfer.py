@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from pydantic import ValidationError
 
-from app.memory import records
+from app.memory import queries, records
 from app.memory.errors import Refused
 from app.memory.inputs import ImportedMemory
 from app.memory.scope import Scope
@@ -72,7 +72,7 @@ def export_lines(store: Store, scope: Scope | None = None) -> Iterator[bytes]:
     after = 0
     while True:
         with store.read() as conn:
-            rows = records.list_oldest(conn, scope, after=after, limit=PAGE_SIZE)
+            rows = queries.list_oldest(conn, scope, after=after, limit=PAGE_SIZE)
         if not rows:
             return
         yield b"".join(_line(row) for row in rows)

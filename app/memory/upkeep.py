@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import select
 
-from app.memory import history, pending, records
+from app.memory import history, pending, queries, records, removing
 from app.memory.service import Memories
 from app.memory.tables import memories, memory_changes
 from app.memory.vectors.embedder import space_of
@@ -100,10 +100,10 @@ class Upkeep:
     def _sweeping(self) -> Iterator[int]:
         while True:
             with self._store.read() as conn:  # Usually nothing has expired, so do not write.
-                if not records.has_expired(conn):
+                if not queries.has_expired(conn):
                     break
             with self._store.write() as conn:
-                yield records.sweep(conn, self._of.index.identity)
+                yield removing.sweep(conn, self._of.index.identity)
         delete_in_batches(self._store, memory_changes, history.is_old(utc_now()))
         with self._store.read() as conn:
             before = utc_now() - REMOVALS_KEPT
@@ -115,11 +115,11 @@ class Upkeep:
     def _wording(self) -> Iterator[int]:
         while True:
             with self._store.read() as conn:
-                is_over = not records.list_wordless(conn, 1)
+                is_over = not queries.list_wordless(conn, 1)
             if is_over:
                 return
             with self._store.write() as conn:
-                rows = records.list_wordless(conn, WORDS_BATCH_SIZE)
+                rows = queries.list_wordless(conn, WORDS_BATCH_SIZE)
                 records.set_words(conn, rows)
             yield len(rows)
 
@@ -129,7 +129,7 @@ class Upkeep:
         space = self._space()
         while True:
             with self._store.read() as conn:
-                rows = records.list_foreign(conn, space.model, EMBED_BATCH_SIZE)
+                rows = queries.list_foreign(conn, space.model, EMBED_BATCH_SIZE)
             if not rows:
                 return
             vectors = self._of.embed([row.content for row in rows]).vectors
@@ -201,7 +201,7 @@ class Upkeep:
         ids = self._ids(None)
         while ids:
             with self._store.read() as conn:
-                known = records.known(conn, ids)
+                known = queries.known(conn, ids)
             if strangers := [id for id in ids if id not in known]:
                 self._remove(strangers)
             ids = self._ids(ids[-1])

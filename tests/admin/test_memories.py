@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 
 from app.admin.memories import findings
 from app.memory.inputs import MemoryBody
-from app.memory.records import list_memories
+from app.memory.queries import list_memories
 from app.memory.scope import Scope
 from app.memory.service import State
 from tests.conftest import csrf_token, parts_of

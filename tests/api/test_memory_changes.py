@@ -10,7 +10,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import func, select, update
 
-from app.memory import records
+from app.memory import records, user_counts
 from app.memory.tables import memories, memory_changes
 from app.memory.upkeep import Upkeep
 from app.memory.vectors.embedder import EmbedderSource
@@ -152,7 +152,7 @@ def test_batch_asks_the_embedder_once_and_scrubs(
 def test_batch_stores_up_to_the_limit_of_a_user_and_refuses_the_rest(
     client: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(records, "MAX_PER_USER", 2)
+    monkeypatch.setattr(user_counts, "MAX_PER_USER", 2)
     items = [{"content": f"note {n}", "user_id": "ada"} for n in (0, 1, 2, 1)]
     results = batch(client, *items, {"content": "note", "user_id": "bob"})
     assert [result["status"] for result in results] == [201, 201, 409, 200, 201]

@@ -113,7 +113,7 @@ def test_wrong_lines_are_named_and_the_others_are_stored(client: FlaskClient) ->
 def test_import_scrubs_and_keeps_the_limits(
     client: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.memory.records.MAX_PER_USER", 1)
+    monkeypatch.setattr("app.memory.user_counts.MAX_PER_USER", 1)
     lines = [{"user_id": "ada", "content": f"password=hunter2-hunter{n}"} for n in range(2)]
     done = imported(client, [*lines, {"user_id": "ada", "content": "one too many"}])
     assert (done["stored"], done["refused"]) == (1, 1) and "most" in done["errors"][0]["message"]

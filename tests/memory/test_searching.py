@@ -62,7 +62,7 @@ class Both:
 
     def everything(self, user: str) -> list[Any]:
         with self.exact.store.read() as conn:
-            from app.memory.records import list_memories
+            from app.memory.queries import list_memories
 
             return list_memories(conn, Scope(user), limit=100)
 
