@@ -188,6 +188,21 @@ def test_many_changes_between_two_looks_come_in_portions_and_in_their_order(
     assert titles(app) == [f"Monitor {job} {word} (production)" for job in jobs for word in words]
 
 
+@pytest.mark.one_database
+def test_job_that_fails_and_ends_well_all_the_time_holds_up_no_other_job(
+    app: Flask, clock: time_machine.Traveller
+) -> None:
+    only(app, "monitor")
+    send(app, *[check_in("flapping", status) for _ in range(60) for status in ("error", "ok")])
+    send(app, check_in("other", "error"))
+    evaluate(app)
+    assert titles(app) == [
+        "Monitor flapping failed (production)",
+        "Monitor flapping is ok again (production)",
+        "Monitor other failed (production)",
+    ]
+
+
 def test_each_monitor_and_environment_has_its_own_cool_down(
     app: Flask, clock: time_machine.Traveller
 ) -> None:
