@@ -33,6 +33,9 @@ run: $(VENV)/.installed ## Run the service (RELOAD=1 restarts it on every change
 
 # More processes than cores, since tests wait for disks and sockets; one file stays in one of them.
 TEST_PROCESSES ?= 4
+# Tests start many servers. Where Python is told to keep no compiled modules, as in many containers,
+# each of them compiles all modules again.
+test test-clients test-qdrant: export PYTHONDONTWRITEBYTECODE =
 test: $(VENV)/.installed-dev ## Run the test suite
 	@$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
 

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, delete, select, update
 
@@ -35,8 +35,21 @@ from app.store import Store, facts, replaced, upsert
 KIND = "monitor"
 # The most notifications of one run; the next run raises the others.
 MAX_AT_ONCE = 20
+# The most changes that one run follows, if they call for no notification.
+MAX_CHANGES = 1000
 # What happened, for the title.
 WORDS = {"missed": "missed its run", "timeout": "timed out", "error": "failed"}
+
+
+class Incident(NamedTuple):
+    """When a rule last said that a monitor is failing, and whether it has not said its end yet."""
+
+    at: datetime
+    is_open: bool
+
+
+# By rule and state.
+Incidents = dict[tuple[int, int], Incident]
 
 
 def dispatch_monitor_alerts(store: Store, now: datetime) -> int:
@@ -115,32 +128,46 @@ def _open_incidents(conn: Connection, state_ids: Any) -> list[tuple[Watch, Row[A
 
 
 def _follow_changes(conn: Connection, sender: _Sender) -> int:
-    """Say what the oldest changes call for, and remove them. Return how many notifications."""
-    changes = oldest_changes(conn, MAX_AT_ONCE)
+    """Say what the oldest changes call for, and remove them. Return how many notifications.
+
+    Most changes of a job that fails and ends well all the time are within the cool-down. They are
+    followed by hundreds, so that they hold up no other job.
+    """
+    changes, count, last = oldest_changes(conn, MAX_CHANGES), 0, 0
     rules = _rules(conn) if changes else []
-    count = 0
+    incidents = _last_incidents(conn, {change.id for change in changes}) if rules else {}
     for change in changes:
+        if count >= MAX_AT_ONCE:
+            break
         for rule in rules:
             if rule.project_id == change.project_id:
-                count += _follow(conn, sender, rule, change)
-    followed = monitor_changes.c.id.in_([change.change_id for change in changes])
-    conn.execute(delete(monitor_changes).where(followed))
+                count += _follow(conn, sender, rule, change, incidents)
+        last = change.change_id
+    conn.execute(delete(monitor_changes).where(monitor_changes.c.id <= last))
     return count
 
 
-def _follow(conn: Connection, sender: _Sender, rule: Watch, change: Row[Any]) -> bool:
-    columns = noticed_monitors.c
-    its = columns.rule_id == rule.id, columns.state_id == change.id
-    named = conn.execute(select(noticed_monitors).where(*its)).first()
+def _follow(
+    conn: Connection, sender: _Sender, rule: Watch, change: Row[Any], incidents: Incidents
+) -> bool:
+    before = incidents.get((rule.id, change.id))
     if change.status in FAILING:
-        is_due = _is_about(rule, change) and _may_say(rule, named, sender.now)
+        is_due = _is_about(rule, change) and _may_say(rule, before, sender.now)
         if is_due:
             _say_failure(conn, sender, rule, change)
-    else:
-        is_due = named is not None and named.is_open
-        if is_due:
-            _say_end(conn, sender, rule, change)
-    return is_due
+            incidents[rule.id, change.id] = Incident(sender.now, True)
+        return is_due
+    if before is None or not before.is_open:
+        return False
+    _say_end(conn, sender, rule, change)
+    incidents[rule.id, change.id] = before._replace(is_open=False)
+    return True
+
+
+def _last_incidents(conn: Connection, state_ids: set[int]) -> Incidents:
+    columns = noticed_monitors.c
+    rows = conn.execute(select(noticed_monitors).where(columns.state_id.in_(state_ids)))
+    return {(row.rule_id, row.state_id): Incident(row.at, row.is_open) for row in rows}
 
 
 def _due(
@@ -196,7 +223,7 @@ def _is_about(rule: Watch, state: Row[Any]) -> bool:
     return is_its and rule.matches("environment", state.environment)
 
 
-def _may_say(rule: Watch, named: Row[Any] | None, now: datetime) -> bool:
+def _may_say(rule: Watch, named: Row[Any] | Incident | None, now: datetime) -> bool:
     return named is None or (not named.is_open and named.at <= now - rule.cooldown)
 
 

@@ -28,9 +28,9 @@ of_project = click.option(
 def create_release_command(version: str, project_id: int) -> None:
     """Announce a release before it is deployed.
 
-    Releases also appear by themselves, with their first event, transaction or session. An announced
-    release is the next release: issues that are resolved in the next release are from now on
-    resolved in this release. Announcing a known release changes nothing else.
+    Releases also appear by themselves, with their first event, transaction, session or line of a
+    log. An announced release is the next release: issues that are resolved in the next release are
+    from now on resolved in this release. Announcing a known release changes nothing else.
     """
     try:
         with current_store().write() as conn:

@@ -176,7 +176,7 @@ def subject_of(row: Row[Any]) -> Subject:
 def announce(
     conn: Connection, project_id: int, version: str, actor: str | None, now: datetime
 ) -> tuple[Row[Any], bool]:
-    """Store a release before an event, transaction or session names it. The caller commits.
+    """Store a release before an event or anything else names it. The caller commits.
 
     :param actor: the name of a user or of a token.
     :return: the release, and whether it is new.

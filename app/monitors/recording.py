@@ -35,7 +35,7 @@ REASONS = {
     "environments": f"a monitor has at most {MAX_ENVIRONMENTS} environments",
     # Until 2026-11 runs beyond the rate were left out; what is counted of them stays for a while.
     "rate": f"a monitor had at most {MAX_RUNS_A_MINUTE} runs a minute",
-    "open": f"a monitor has at most {MAX_OPEN_RUNS} runs in progress",
+    "open": f"a monitor has at most {MAX_OPEN_RUNS} runs in progress; of others the end counts",
     "slug": TOO_LONG,
     "malformed": "they had no slug, or no status that is known",
 }
@@ -84,16 +84,18 @@ def _apply(
     wanted, state = expectation_of(monitor), read_state(conn, row)
     changed = advance(state, wanted, at, outages)
     known = find_run(conn, row.id, state, given.check_in_id)
-    if known is None and given.status == "in_progress" and len(state.open) >= MAX_OPEN_RUNS:
-        write_state(conn, row.id, state, wanted, changed)
-        return "open"
     run = check_in(state, wanted, given, at, known)
-    noted: dict[str, Any] = {}
-    if run is not None and run.status in ENDED:
+    reason, noted = None, dict[str, Any]()
+    is_new = run is not None and run.id is None and run.status == "in_progress"
+    if run is not None and is_new and len(state.open) > MAX_OPEN_RUNS:
+        # It was expected, and its end will count. Only that it takes too long is not noticed.
+        state.open.remove(run)
+        run, reason = None, "open"
+    elif run is not None and run.status in ENDED:
         has_row, noted = within_rate(conn, row, run, at)
         run = run if has_row else None
     write_state(conn, row.id, state, wanted, [*changed, run] if run else changed, **noted)
-    return None
+    return reason
 
 
 def _monitor(conn: Connection, sent: Sent) -> Row[Any] | None:

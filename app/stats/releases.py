@@ -1,15 +1,14 @@
 """Releases: the versions of a project, and when each was first and last seen.
 
-A release is known from the first event, transaction or session that names it, or from its
-announcement, whichever comes first. Releases are ordered by when they became known, which is the
-order of their ids. For issues resolved in a release, versions are compared too
+A release is known from the first event, transaction, session or line of a log that names it, or
+from its announcement, whichever comes first. Releases are ordered by when they became known, which
+is the order of their ids. For issues resolved in a release, versions are compared too
 (:mod:`app.issues.fixed_in`).
 
 A project has at most MAX_RELEASES, whatever clients send. Beyond that, a new release replaces the
-least recently seen one: first among those that only sessions and transactions named, then among
-those that events named, then among announced ones. A release that no event names never replaces a
-release that events named or that was announced. At most MAX_UNPROVEN releases that no event names
-are added in an hour.
+least recently seen one: first among those that no event named, then among those that events named,
+then among announced ones. A release that no event names never replaces a release that events named
+or that was announced. At most MAX_UNPROVEN releases that no event names are added in an hour.
 """
 
 from __future__ import annotations

@@ -166,8 +166,10 @@ releases = Table(
     # NULL if the release was not announced.
     Column("announced_at", UtcDateTime),
     Column("announced_by", String(200)),
-    # Whether an event named the release. If not, only sessions and transactions did.
+    # Whether an event named the release. If not, only sessions, transactions and logs did.
     Column("has_events", Boolean, nullable=False, server_default=false()),
+    # Whether a line of a log named it.
+    Column("has_logs", Boolean, nullable=False, server_default=false()),
     UniqueConstraint("project_id", "version"),
     Index(None, "project_id", "id"),
     # An id is never used again: ids define the order of releases, and issues refer to them.

@@ -15,9 +15,21 @@ from app.alerts.tables import notices
 from app.intake.removed_projects import remove_deleted_projects
 from app.monitors.tables import monitor_watch
 from app.projects import archive_project, create_project, delete_project, restore_project
-from tests.alert_steps import add_rule, evaluate, only, rule_now, titles
+from app.signals.check_ins import MonitorTask
+from app.signals.task import SignalTask
+from app.store.leases import new_owner
+from tests.alert_steps import (
+    add_rule,
+    add_webhook,
+    alert_loop_of,
+    evaluate,
+    only,
+    rule_now,
+    titles,
+)
 from tests.conftest import parts_of
-from tests.monitors.steps import CONFIG, check_in, monitor_of, send, statuses, watch
+from tests.monitors.steps import CONFIG, check_in, key_of, monitor_of, send, statuses, watch
+from tests.receivers import Receiver
 
 NOON = datetime(2026, 11, 25, 12, 0, 1, tzinfo=UTC)
 HOURLY = CONFIG | {"schedule": {"type": "crontab", "value": "0 * * * *"}}
@@ -61,6 +73,43 @@ def test_missed_and_recovered_are_told_once(app: Flask, clock: time_machine.Trav
         first, second = conn.execute(select(notices.c.kind, notices.c.incident)).all()
     assert (first.kind, second.kind) == ("monitor", "resolved")
     assert first.incident == second.incident
+
+
+@pytest.mark.one_database
+def test_missed_and_endless_runs_and_their_ends_reach_a_webhook_through_the_tasks_of_the_worker(
+    app: Flask, client: FlaskClient, receiver: Receiver, clock: time_machine.Traveller
+) -> None:
+    """A job of every 15 minutes stays away once, and another one hangs."""
+    add_webhook(app, receiver.url)
+    store, key = parts_of(app).store, key_of(app)
+    signals, monitors = SignalTask(store, new_owner()), MonitorTask(store, new_owner())
+    config = {"schedule": {"type": "crontab", "value": "*/15 * * * *"}, "checkin_margin": 2}
+
+    def pass_time(minutes: int) -> list[str]:
+        for _ in range(minutes * 3):  # Seldom enough for the test, often enough to be no outage.
+            clock.shift(20)
+            monitors.run_once()
+        signals.run_once()
+        monitors.run_once()
+        alert_loop_of(app, owner).run_once()
+        return sorted(one.json["title"] for one in receiver.received)
+
+    owner = new_owner()
+    endless = {"schedule": {"type": "interval", "value": 1, "unit": "hour"}, "max_runtime": 17}
+    client.post(f"/api/1/cron/import/{key}/", json={"status": "ok", "monitor_config": config})
+    begun = {"status": "in_progress", "monitor_config": endless}
+    client.post(f"/api/1/cron/report/{key}/", json=begun)
+    signals.run_once()
+    assert pass_time(16) == []  # 12:16, within the margin.
+    failed = ["Monitor import missed its run (production)"]
+    failed += ["Monitor report timed out (production)"]
+    assert pass_time(2) == failed
+    for slug in ("import", "report"):
+        client.get(f"/api/1/cron/{slug}/{key}/?status=ok")
+    ended = [f"Monitor {slug} is ok again (production)" for slug in ("import", "report")]
+    assert pass_time(1) == sorted(failed + ended)
+    kinds = [one.json["kind"] for one in receiver.received]
+    assert kinds == ["monitor", "monitor", "resolved", "resolved"]
 
 
 def test_timeout_and_failure_have_their_words_and_thresholds(
@@ -137,6 +186,21 @@ def test_many_changes_between_two_looks_come_in_portions_and_in_their_order(
         evaluate(app)
     words = ("failed", "is ok again")
     assert titles(app) == [f"Monitor {job} {word} (production)" for job in jobs for word in words]
+
+
+@pytest.mark.one_database
+def test_job_that_fails_and_ends_well_all_the_time_holds_up_no_other_job(
+    app: Flask, clock: time_machine.Traveller
+) -> None:
+    only(app, "monitor")
+    send(app, *[check_in("flapping", status) for _ in range(60) for status in ("error", "ok")])
+    send(app, check_in("other", "error"))
+    evaluate(app)
+    assert titles(app) == [
+        "Monitor flapping failed (production)",
+        "Monitor flapping is ok again (production)",
+        "Monitor other failed (production)",
+    ]
 
 
 def test_each_monitor_and_environment_has_its_own_cool_down(

@@ -289,6 +289,27 @@ def test_what_a_client_cannot_multiply(
 
 
 @pytest.mark.one_database
+def test_run_that_begins_beside_too_many_others_is_not_missed_and_its_end_counts(
+    app: Flask, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recording, "MAX_OPEN_RUNS", 1)
+    hourly = CONFIG | {"schedule": {"type": "crontab", "value": "0 * * * *"}, "max_runtime": 900}
+    begun = [check_in("job", "in_progress", check_in_id=id * 32) for id in "ab"]
+    with time_machine.travel(NIGHT, tick=False) as clock:
+        send(app, begun[0] | {"monitor_config": hourly})
+        clock.shift(HOUR)
+        send(app, begun[1])
+        clock.shift(30 * MINUTE)
+        pretend_watched(app, datetime.now(UTC))
+        watch(app)
+        assert monitor_of(client, "job")["status"] == "ok"
+        send(app, begun[1] | {"status": "error"})
+    assert monitor_of(client, "job")["status"] == "error"
+    assert statuses(client, "job") == ["in_progress", "error"]
+    assert left_out(app) == {"open": 1}
+
+
+@pytest.mark.one_database
 def test_slugs_that_a_client_makes_up_cost_no_questions(
     app: Flask, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:

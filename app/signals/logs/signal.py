@@ -13,6 +13,7 @@ from app.signals.logs.blocks import add_to_blocks, newest_key
 from app.signals.logs.counting import count_lines
 from app.signals.logs.line import Line
 from app.signals.logs.reading import ITEM_TYPE, read_lines
+from app.signals.logs.releases import note_releases
 from app.signals.logs.rows import insert_lines, next_id
 
 
@@ -30,8 +31,9 @@ class LogSignal(Signal):
         return not any(line.cut for line in found)
 
     def write(self, conn: Connection, found: Sequence[Any], now: datetime) -> None:
-        """Store lines with their tokens, and count them."""
+        """Store lines with their tokens, the releases that they name, and count them."""
         write_lines(conn, found)
+        note_releases(conn, found, now)
         count_lines(conn, found, now)
 
 

@@ -18,6 +18,7 @@ from app.search.keys import EVENT_KEYS, LINE_FIELDS, known_key
 from app.search.lookups import resolver
 from app.search.tokens import ANY, equal
 from app.signals.logs.conditions import Comparison, Conditions, read_number
+from app.stats.tables import releases
 
 # Attributes may have these names, too: `tags[…]` looks for them.
 OF_EVENTS = frozenset(EVENT_KEYS) - {
@@ -57,7 +58,7 @@ def conditions_of(conn: Connection, query: Query, within: int | None = None) -> 
             others.append(term)
         else:
             comparisons.append(comparison)
-    known = resolver(conn, within)
+    known = resolver(conn, within, releases.c.has_logs)
     compiled = compile_terms(others, lambda term: _ways(term, known(term), within))
     if compiled.patterns:
         at = compiled.patterns[0].at

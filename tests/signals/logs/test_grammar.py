@@ -93,7 +93,6 @@ REFUSED = {
     "trace:abc": "an id of 32 hexadecimal digits is expected",
     "project:nowhere": "there is no such project",
     "!project:nowhere": "there is no such project",
-    "release:latest": "no release is known yet",
     "release:[latest,shop*]": "latest and a release with *",
     "level:warning OR level:error": "there is no OR",
     "declined OR paid": "there is no OR",
