@@ -28,7 +28,8 @@ from app.events.tables import envelopes, events
 from app.intake import project_bytes
 from app.issues.feedback import Received, record_feedback
 from app.issues.grouping import Grouping
-from app.issues.recording import Occurrence, Recorded, record_occurrences
+from app.issues.occurrence import Occurrence
+from app.issues.recording import Recorded, record_occurrences
 from app.issues.triage import resolve_awaiting
 from app.projects.quotas import admit, note_refusal, refused_counter, window_end
 from app.protocol.caller import Inferred

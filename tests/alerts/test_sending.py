@@ -18,7 +18,8 @@ from app.alerts.rules.changes import ensure_presets
 from app.alerts.rules.spike import Spike
 from app.events.tables import events
 from app.issues.grouping import group
-from app.issues.recording import Occurrence, record_occurrences
+from app.issues.occurrence import Occurrence
+from app.issues.recording import record_occurrences
 from app.issues.tables import transitions
 from app.projects import projects
 from tests.alert_steps import (

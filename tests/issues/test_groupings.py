@@ -16,8 +16,9 @@ from sqlalchemy import func, select, text, update
 
 from app.issues.grouping import Grouping
 from app.issues.groupings import OLDER_DAYS, find_groupings, groupings_of
+from app.issues.occurrence import Occurrence
 from app.issues.queries import list_issues, transitions_of
-from app.issues.recording import Occurrence, Recorded, record_occurrences
+from app.issues.recording import Recorded, record_occurrences
 from app.issues.tables import groupings, older_groupings
 from app.store import Store, utc_now
 from app.store.migrations import MIGRATIONS

@@ -17,8 +17,9 @@ from app.issues import counting, triage
 from app.issues.counting import pairs_of
 from app.issues.figures import hours_of
 from app.issues.grouping import Grouping
+from app.issues.occurrence import Occurrence
 from app.issues.queries import find_issue, tags_of, transitions_of
-from app.issues.recording import Occurrence, Recorded, record_occurrences
+from app.issues.recording import Recorded, record_occurrences
 from app.issues.tables import issue_tags
 from app.protocol.envelope import Envelope, Item
 from app.protocol.event import Event
