@@ -35,7 +35,7 @@ from benchmarks.goals import Figure, run_alone
 PROJECTS, BUGS, QUOTA = 3, 50, 60_000
 ROUNDS, COMMITS = 5, 30
 SIZES = (1, 20)
-COUNTERS = {"bytes of projects": "_count_bytes", "quotas": "_within_quotas"}
+COUNTERS = {"bytes of projects": "_count_bytes", "quotas": "within_quotas"}
 # The statement of the quota returns rows: 0.97 to 1.20 % on a busy machine.
 MAX_SHARES = {"bytes of projects": 0.01, "quotas": 0.02}
 

@@ -20,7 +20,9 @@ from app.demo.signals import TRACED, envelopes_around
 from app.events.states import EnvelopeState
 from app.events.tables import envelopes, events
 from app.intake import Intake
-from app.intake.commit import Prepared, Remembered, commit_batch
+from app.intake.commit import commit_batch
+from app.intake.prepared import Prepared
+from app.intake.remembered import Remembered
 from app.intake.removed_projects import remove_project_data
 from app.issues import triage
 from app.issues.fixes import remember_fix

@@ -29,7 +29,7 @@ from app.ingest.door import (
     give_event_id,
     project_of,
 )
-from app.intake.commit import Accepted, Prepared
+from app.intake.prepared import Accepted, Prepared
 from app.protocol.caller import Caller, read_address
 from app.protocol.client_auth import read_client_name
 from app.protocol.envelope import Envelope

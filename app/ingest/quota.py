@@ -6,7 +6,7 @@ import re
 from datetime import datetime
 
 from app.ingest.answers import Refusal
-from app.intake.commit import Accepted
+from app.intake.prepared import Accepted
 from app.projects.quotas import UNLIMITED_ITEMS, is_limited
 from app.protocol.caller import Caller
 from app.protocol.envelope import Envelope

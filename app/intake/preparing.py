@@ -15,8 +15,8 @@ from datetime import datetime
 from functools import lru_cache, partial
 from typing import Any
 
-from app.intake.commit import Prepared
 from app.intake.emergency import Waiting
+from app.intake.prepared import Prepared
 from app.issues.grouping import group, group_v1
 from app.issues.rulebook import RuleBook
 from app.projects import OWN_PROJECT_ID

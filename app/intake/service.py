@@ -23,9 +23,11 @@ from datetime import datetime
 from app.delivery import accounting
 from app.delivery.destinations import Destinations
 from app.intake.batching import Buffer, GroupCommit
-from app.intake.commit import Accepted, Prepared, Remembered, commit_batch, see_releases
+from app.intake.commit import commit_batch
 from app.intake.emergency import EmergencyFolder, Waiting
+from app.intake.prepared import Accepted, Prepared
 from app.intake.preparing import Preparer
+from app.intake.remembered import Remembered, see_releases
 from app.intake.store_bound import StoreBound
 from app.issues.rulebook import RuleBook
 from app.projects import OWN_PROJECT_ID

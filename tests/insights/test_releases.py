@@ -23,7 +23,7 @@ from app.insights.releases import (
     list_releases,
     subject_of,
 )
-from app.intake.commit import Remembered, see_releases
+from app.intake.remembered import Remembered, see_releases
 from app.issues import triage
 from app.issues.by_release import issues_of_release
 from app.issues.queries import list_issues

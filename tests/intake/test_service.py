@@ -18,7 +18,7 @@ from app import sentry
 from app.delivery import accounting
 from app.intake import Intake
 from app.intake.batching import Buffer, GroupCommit, _Ticket
-from app.intake.commit import Prepared
+from app.intake.prepared import Prepared
 from app.protocol.envelope import Envelope, Item
 from app.store import StoreBusy, StoreUnavailable, utc_now
 from app.web import access
