@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Row
 
 from app.admin import bp
 from app.admin.setup_lines import snippets
-from app.project_service import first_event
+from app.project_service.details import first_event
 from app.projects import Project, dsn_of, find_project
 from app.web import access
 from app.web.current import current_config, current_store

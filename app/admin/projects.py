@@ -15,14 +15,9 @@ from app.confirmation.reading import tallies
 from app.delivery.upstreams import WORDS, held_up_by, reach
 from app.insights.losses import lost_lately
 from app.intake.refusals import refused_by_reason
-from app.project_service import (
-    ProjectChange,
-    ProjectDetails,
-    amend,
-    find_details,
-    list_details,
-    register_project,
-)
+from app.project_service.changing import amend, register_project
+from app.project_service.details import ProjectDetails, find_details, list_details
+from app.project_service.inputs import ProjectChange
 from app.projects import (
     OWN_PROJECT_ID,
     ProjectError,

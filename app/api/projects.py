@@ -18,15 +18,9 @@ from app.delivery.destinations import Destination
 from app.delivery.upstreams import reach
 from app.inputs import Body
 from app.intake.refusals import refused_by_reason
-from app.project_service import (
-    Name,
-    ProjectChange,
-    ProjectDetails,
-    amend,
-    find_details,
-    list_details,
-    register_project,
-)
+from app.project_service.changing import amend, register_project
+from app.project_service.details import ProjectDetails, find_details, list_details
+from app.project_service.inputs import Name, ProjectChange
 from app.projects import (
     MAX_PROJECT_ID,
     archive_project,

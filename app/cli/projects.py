@@ -11,7 +11,8 @@ from flask.cli import AppGroup
 
 from app.intake.removed_projects import remove_project_data
 from app.output import say, usage_error
-from app.project_service import ProjectDetails, amend, find_details, list_details
+from app.project_service.changing import amend
+from app.project_service.details import ProjectDetails, find_details, list_details
 from app.projects import (
     ProjectError,
     archive_project,

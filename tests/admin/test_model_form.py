@@ -11,7 +11,7 @@ from werkzeug.datastructures import MultiDict
 
 from app.admin.model_form import form_of
 from app.inputs import Control
-from app.project_service import ProjectChange
+from app.project_service.inputs import ProjectChange
 
 Motto = Annotated[str, Field(max_length=5)]
 Size = Annotated[int, Field(ge=1, le=9)]

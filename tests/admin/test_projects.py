@@ -15,7 +15,8 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from app.admin.setup_lines import snippets
-from app.project_service import amend, first_event, register_project
+from app.project_service.changing import amend, register_project
+from app.project_service.details import first_event
 from app.projects import create_project, dsn_of, project_of_key
 from app.store import Store
 from tests.conftest import csrf_token, parts_of

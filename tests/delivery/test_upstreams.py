@@ -12,7 +12,7 @@ from sqlalchemy import select, text
 
 from app.cli.verify import setup
 from app.events.tables import envelopes
-from app.project_service import amend
+from app.project_service.changing import amend
 from app.projects import ProjectError
 from app.protocol.addresses import AddressError, check_upstream, check_upstream_address
 from app.protocol.dsn import Dsn

@@ -18,7 +18,7 @@ from app.erasing.identifier import Identifier
 from app.erasing.tables import erasures
 from app.events.states import EnvelopeState
 from app.events.tables import envelopes
-from app.project_service import amend
+from app.project_service.changing import amend
 from app.projects import create_project
 from app.protocol.envelope import Envelope, Item
 from app.protocol.packing import unpack

@@ -17,7 +17,7 @@ from app.delivery.accounting import accounting
 from app.events.tables import envelopes
 from app.intake.removed_projects import awaiting_removal, owned_rows
 from app.issues.tables import issues
-from app.project_service import amend
+from app.project_service.changing import amend
 from app.projects import KeyRing, create_project, delete_project, projects
 from app.projects.records import KEY_CACHE_S
 from app.store import metadata

@@ -8,7 +8,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from app.project_service import register_project
+from app.project_service.changing import register_project
 from tests.conftest import parts_of
 
 
