@@ -46,7 +46,9 @@ def list_of_monitors() -> ResponseReturnValue:
     now, after, project_id = utc_now(), row_number("after"), named_project()
     with current_store().read() as conn:
         names = project_names(conn)
-        rows, following = queries.list_monitors(conn, now, project_id, after=after, limit=PAGE_SIZE)
+        rows, following = queries.list_monitors(
+            conn, now, project_id, after=after, limit=PAGE_SIZE, failing_first=True
+        )
         ids = [one.id for monitor in rows for one in monitor.environments[:ENVIRONMENTS_SHOWN]]
         latest = queries.latest_runs(conn, ids, SHOWN_IN_LIST)
         lost = left_out(conn, names if project_id is None else [project_id])

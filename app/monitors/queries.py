@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import Connection, Row, case, exists, func, select, tuple_
 
 from app.monitors.machine import FAILING, is_late
 from app.monitors.rate import is_recent
@@ -91,21 +91,39 @@ def list_monitors(
     *,
     after: int | None = None,
     limit: int = 50,
+    failing_first: bool = False,
 ) -> tuple[list[Monitor], str | None]:
     """Return a page of monitors in the order in which they appeared, and the row id to go on after.
 
     :param project_id: only monitors of this project.
+    :param failing_first: those that fail first, then the others, each by title. A caller that reads
+        every page may then meet a monitor twice or never, if it begins to fail in the meantime.
     """
     columns = monitors.c
-    query = select(monitors).order_by(columns.id).limit(limit + 1)
+    order = _FAILING_FIRST if failing_first else (columns.id,)
+    query = select(monitors).order_by(*order).limit(limit + 1)
     if project_id is not None:
         query = query.where(columns.project_id == project_id)
-    if after is not None:
+    if after is not None and failing_first:
+        last = select(*order).where(columns.id == after).subquery()
+        query = query.where(tuple_(*order) > select(last).scalar_subquery())
+    elif after is not None:
         query = query.where(columns.id > after)
     rows = conn.execute(query).all()
     page = rows[:limit]
     following = str(page[-1].id) if len(rows) > limit else None
     return with_states(conn, page, now), following
+
+
+_failing = monitor_states.alias()
+_is_failing = exists().where(
+    _failing.c.monitor_id == monitors.c.id, _failing.c.status.in_(FAILING), ~monitors.c.paused
+)
+_FAILING_FIRST = (
+    case((_is_failing, 0), else_=1),
+    func.lower(func.coalesce(func.nullif(monitors.c.name, ""), monitors.c.slug)),
+    monitors.c.id,
+)
 
 
 def find_monitor(conn: Connection, project_id: int, slug: str, now: datetime) -> Monitor | None:

@@ -37,13 +37,13 @@ class MonitorArguments(Sized, Paged):
 
 @tool("list_monitors", "List monitors of jobs")
 def list_monitors(given: MonitorsArguments, reach: Reach, answer: Answer) -> None:
-    """List the monitors of jobs, in the order in which they appeared, each with its state: ok,
+    """List the monitors of jobs, those that fail first, then by name, each with its state: ok,
     late, missed, timeout, error (its last runs failed), paused, or waiting for its first check-in.
     """
     now, project_id = utc_now(), reach.project(given.project_id)
     with current_store().read() as conn:
         rows, following = queries.list_monitors(
-            conn, now, project_id, after=given.cursor, limit=given.limit
+            conn, now, project_id, after=given.cursor, limit=given.limit, failing_first=True
         )
     answer.say(number(len(rows), "monitor") + (" on this page." if rows else " found."))
     if following:
