@@ -11,24 +11,17 @@ from __future__ import annotations
 import contextlib
 import selectors
 import socket
-import threading
 import time
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any
-
-from gunicorn.http import wsgi
+from typing import Any
 
 from app.server.answers import problem
 from app.server.batches import Answer, Batches, BatchThread, wire_bytes
-from app.server.connections import IN_MEMORY_BYTES, UNCHECKED_BYTES, Connection, NoRoom, State
+from app.server.connections import UNCHECKED_BYTES, Connection, NoRoom, State
 from app.server.limits import Limits, Room
+from app.server.listeners import Listeners
 from app.server.places import Places
-
-if TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIApplication, WSGIEnvironment
+from app.server.threads import HeadCheck, Outcome, RequestThreads, allow_all
 
 READ, WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
 READ_BYTES = 64 * 1024
@@ -39,7 +32,6 @@ IDLE_WAIT_S = 1.0
 UNCHECKED_S = 0.05
 # How long a stopping process waits for a request that an idle client may be sending.
 STOP_IDLE_S = 1.0
-PROBES = "/health"
 # How long it waits for the rest of a request, and for a client to read the error.
 STOP_HALF_S = 2.0
 STOP_LINGER_S = 0.5
@@ -47,22 +39,8 @@ STOP_LINGER_S = 0.5
 STOP_RESERVE_S = 1.0
 NO_ROOM = "too many requests are being received at the moment"
 TOO_SLOW = "the request came too slowly"
-# After a large request, the next one waits this many times as long as that one took. Parsing 10 MB
-# holds the interpreter for 0.1 s. Without the rest, a client that sends 10 MB again and again made
-# the 99th percentile of others three to five times as long; with it, 1.4 to 1.7 times.
-LARGE_REST, MAX_REST_S = 6.0, 2.0
 STOPPING = "the service is stopping"
 FAILED = "the request could not be answered"
-
-#: A check of a request's head. It gets a WSGI environment without the body, and how many bytes of
-#: the body have arrived or were announced. It returns the answer if that does not depend on the
-#: body, or else how many bytes the body may have.
-HeadCheck = Callable[["WSGIEnvironment", int], "WSGIApplication | int"]
-
-
-def allow_all(environ: WSGIEnvironment, received: int) -> int:
-    """Allow a body of any length. The bounds on kept bytes still apply."""
-    return 2**62
 
 
 class EventLoop:
@@ -82,16 +60,12 @@ class EventLoop:
         check: HeadCheck = allow_all,
         batches: Batches | None = None,
     ) -> None:
-        self._worker, self._limits, self._folder, self._check = worker, limits, folder, check
+        self._worker, self._limits, self._folder = worker, limits, folder
         self._room = Room(limits.bytes, limits.peer_bytes)
         self._places = Places(limits, self._drop)
-        self._accepting: bool = False
         self._next_sweep = 0.0
-        self._stopping = threading.Event()
-        # Large requests are processed one at a time, without delaying the threads of all others.
-        self._large_pool = ThreadPoolExecutor(1, "large")
-        # Probes must not queue behind pages: a probe has to be answered at once.
-        self._probe_pool = ThreadPoolExecutor(1, "probes")
+        self._listeners = Listeners(worker, self._take, lambda: self._places.make_place(None))
+        self._threads = RequestThreads(worker, check, self._after_thread)
         self._batches = (
             BatchThread(batches, Connection.complete, self._batch_is_done, worker.log.exception)
             if batches is not None
@@ -111,7 +85,7 @@ class EventLoop:
 
     def _turn(self) -> None:
         self._worker.notify()
-        self._accept_if(self._worker.alive and self._places.has_place())
+        self._listeners.accept_if(self._worker.alive and self._places.has_place())
         wait_s = SWEEP_EVERY_S if self._places.connections else IDLE_WAIT_S
         self._worker.wait_for_and_dispatch_events(wait_s)
         now = time.monotonic()
@@ -120,11 +94,9 @@ class EventLoop:
             self._sweep(now)
 
     def _stop(self) -> None:
-        self._stopping.set()
-        self._accept_if(False)
+        self._threads.hurry()
         # Close the listeners before waiting: new clients are to be refused, not kept in the queue.
-        for listener in self._worker.sockets:
-            listener.close()
+        self._listeners.close()
         self._worker.alive = False
         now = time.monotonic()
         end = now + max(STOP_RESERVE_S, self._worker.cfg.graceful_timeout - STOP_RESERVE_S)
@@ -137,39 +109,17 @@ class EventLoop:
             self._drop(connection)
         if self._batches is not None:
             self._batches.stop()
-        self._large_pool.shutdown(wait=False)
-        self._probe_pool.shutdown(wait=False)
-        self._worker.tpool.shutdown(wait=False)
+        self._threads.stop()
         self._worker.poller.close()
         self._worker.method_queue.close()
 
     # ---- new connections ------------------------------------------------------------------------
 
-    def _accept_if(self, accepts: bool) -> None:
-        if accepts == self._accepting:
-            return
-        self._accepting = accepts
-        for listener in self._worker.sockets:
-            if accepts:
-                listener.setblocking(False)
-                self._worker.poller.register(listener, READ, self._accept)
-            else:
-                self._worker.poller.unregister(listener)
-
-    def _accept(self, listener: socket.socket) -> None:
-        try:
-            sock, client = listener.accept()
-        except (BlockingIOError, ConnectionAbortedError, InterruptedError):
-            return
-        except OSError as error:
-            # Usually file descriptors have run out. An idle connection gives back its descriptor.
-            self._worker.log.warning("cannot accept a connection: %s", error)
-            self._places.make_place(None)
-            return
+    def _take(self, sock: socket.socket, client: Any, server: Any) -> None:
         connection = Connection(
             sock,
             client,
-            listener.getsockname(),
+            server,
             cfg=self._worker.cfg,
             limits=self._limits,
             room=self._room,
@@ -248,9 +198,9 @@ class EventLoop:
                 connection.state = State.THREAD
                 self._batches.put(connection)
             else:
-                self._give_to_thread(connection, self._answer)
+                self._threads.answer(connection)
         elif connection.request is not None and self._has_to_ask(connection):
-            self._give_to_thread(connection, self._ask)
+            self._threads.check(connection)
         else:
             self._watch(connection, READ)
 
@@ -259,78 +209,18 @@ class EventLoop:
             return connection.received > connection.max_bytes
         return connection.expects_continue or connection.received > UNCHECKED_BYTES
 
-    # ---- in a thread ----------------------------------------------------------------------------
-
-    def _give_to_thread(self, connection: Connection, work: Callable[[Connection], Any]) -> None:
-        connection.state = State.THREAD
-        if connection.request is not None and connection.request.path.startswith(PROBES):
-            self._probe_pool.submit(self._run, connection, work)
-        elif work == self._answer and connection.size > IN_MEMORY_BYTES:
-            self._large_pool.submit(self._run_large, connection, work)
-        else:
-            self._worker.tpool.submit(self._run, connection, work)
-
-    def _run_large(self, connection: Connection, work: Callable[[Connection], Any]) -> None:
-        started = time.monotonic()
-        self._run(connection, work)
-        # The next large request waits, so that small requests of others get their share.
-        self._stopping.wait(min(MAX_REST_S, LARGE_REST * (time.monotonic() - started)))
-
-    def _run(self, connection: Connection, work: Callable[[Connection], Any]) -> None:
-        result = None
-        try:
-            result = work(connection)
-        except OSError:
-            connection.sock.is_cut = True
-        except Exception:
-            self._worker.log.exception("a request failed")
-            connection.sock.is_cut = True
-        # The pool may still work after the loop has ended. Then nothing waits for this result.
-        with contextlib.suppress(Exception):
-            self._worker.method_queue.defer(self._after_thread, connection, work, result)
-
-    def _answer(self, connection: Connection) -> bool:
-        """Answer the request with gunicorn. Return whether the connection stays open."""
-        stays_open = bool(self._worker.handle(connection))
-        connection.sock.flush()
-        return stays_open and connection.error is None and not connection.sock.is_cut
-
-    def _ask(self, connection: Connection) -> int | None:
-        """Check the head with the application. Return the body limit, ``None`` if it answered."""
-        worker, started = self._worker, datetime.now()
-        response, environ = wsgi.create(
-            connection.request, connection.sock, connection.client, connection.server, worker.cfg
-        )
-        verdict = self._check(environ, connection.received)
-        if isinstance(verdict, int):
-            return verdict
-        response.force_close()
-        body: Iterable[bytes] = verdict(environ, response.start_response)
-        try:
-            for piece in body:
-                response.write(piece)
-            response.close()
-        finally:
-            worker.log.access(response, connection.request, environ, datetime.now() - started)
-            if hasattr(body, "close"):
-                body.close()
-        connection.sock.flush()
-        return None
-
     # ---- after the thread -----------------------------------------------------------------------
 
-    def _after_thread(
-        self, connection: Connection, work: Callable[[Connection], Any], result: Any
-    ) -> None:
+    def _after_thread(self, connection: Connection, outcome: Outcome) -> None:
         if connection.state is State.CLOSED:
             return
         try:
             if connection.sock.is_cut:
                 self._drop(connection)
-            elif work == self._ask and result is not None:
-                self._go_on(connection, result)
+            elif outcome.max_bytes is not None:
+                self._go_on(connection, outcome.max_bytes)
             else:
-                connection.stays_open = bool(result) and work == self._answer
+                connection.stays_open = outcome.stays_open
                 connection.enter(State.SENDING, self._limits.answer_s)
                 self._send_rest(connection)
         except OSError:
@@ -348,7 +238,7 @@ class EventLoop:
             if answers is None:
                 self._refuse(connection, 503, FAILED)
             elif (answer := answers[number]) is None:
-                self._give_to_thread(connection, self._answer)
+                self._threads.answer(connection)
             else:
                 self._send_answer(connection, answer)
 
@@ -445,7 +335,7 @@ class EventLoop:
         if is_crowded and connection.is_slow(now):
             self._refuse(connection, 408, TOO_SLOW)
         elif connection.max_bytes is None and now - connection.since > UNCHECKED_S:
-            self._give_to_thread(connection, self._ask)
+            self._threads.check(connection)
 
 
 def _rest_s(connection: Connection) -> float:
