@@ -74,7 +74,7 @@ def show_memories() -> ResponseReturnValue:
         found=found,
         rows=page,
         total=total,
-        is_indexed=current_memories().is_indexed,
+        is_indexed=current_memories().indexing.has,
         is_first=before is None,
         older=page[-1].seq if len(rows) > PAGE_SIZE else None,
     )

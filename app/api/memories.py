@@ -253,4 +253,4 @@ def _hit(hit: Hit) -> MemoryHit:
 
 
 def _shown(row: Any) -> Memory:
-    return Memory.of(row, indexed=current_memories().is_indexed(row))
+    return Memory.of(row, indexed=current_memories().indexing.has(row))

@@ -15,6 +15,7 @@
     searching   a search: filter, meaning, keywords, and how they are joined
     rows        the rows that the exact index reads
     gate        calls the index, and stops calling it for a moment after a failure
+    indexing    puts memories into the index, and knows which it lacks
     upkeep      updates vectors and index from SQL: missed writes, another model
     task        the task that runs the upkeep and sweeps expired memories
     observed    the context, metrics and log line of each operation

@@ -15,7 +15,8 @@ from sentry_sdk import metrics
 from sentry_sdk.consts import OP, SPANDATA
 from sentry_sdk.tracing import Span
 
-from app.sentry import set_context, set_tag, set_user_context
+from app.memory.vectors.errors import VectorError
+from app.sentry import ErrorTracker, set_context, set_tag, set_user_context
 
 if TYPE_CHECKING:
     from app.memory.vectors.embedder import Embedder
@@ -47,6 +48,14 @@ def operation(name: str, user_id: str, **facts: Any) -> Iterator[dict[str, Any]]
             raise
     _measure(name, began, "ok")
     log.info("memory %s done", name, extra={"memory": facts})
+
+
+def report_failure(error: VectorError) -> None:
+    """Record that the index or the embedder failed, if the operation goes on without it."""
+    # An error that only repeats an earlier failure is not recorded again.
+    if not isinstance(error.__cause__, VectorError):
+        ErrorTracker().log_error(error)
+    log.warning("the index or the embedder of memories failed: %s", error)
 
 
 @contextmanager

@@ -1,15 +1,14 @@
 """Memories: the operations that routes, pages and commands call.
 
-Every change is written to SQL first, and is safe from then on. If there is a separate index, the
-request then writes to the index too, with a time limit. If this fails, or if the embedder makes no
-vector, the background task repeats it.
+Every change is written to SQL first, and is safe from then on. The request then writes to a
+separate index (:mod:`.indexing`). If this fails, or if the embedder makes no vector, the background
+task repeats it.
 """
 
 from __future__ import annotations
 
-import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -21,24 +20,22 @@ from app.memory.catalog import Catalog
 from app.memory.content import normalise, without_secrets
 from app.memory.errors import Contended, Refused
 from app.memory.gate import Gate
+from app.memory.indexing import Indexing
 from app.memory.inputs import MemoryBody, MemoryFilter, MemorySearch
-from app.memory.observed import embedding_span, note_tokens, operation
+from app.memory.observed import embedding_span, note_tokens, operation, report_failure
 from app.memory.rows import StoredRows
 from app.memory.scope import Scope, scope_of
 from app.memory.searching import Hit, Searcher
 from app.memory.vectors.embedder import Embedded, EmbedderSource, embed, source_of, space_of
 from app.memory.vectors.errors import EmbedderUnavailable, IndexFailure, VectorError
 from app.memory.vectors.exact import ExactIndex
-from app.memory.vectors.index import Index, Match, Query, Space, Vector
+from app.memory.vectors.index import Index, Query, Space, Vector
 from app.memory.vectors.packing import pack, unpack
 from app.memory.vectors.qdrant import index_of
 from app.memory.vectors.watch import Watch
 from app.protocol.scrub import Finding, Scrubber
-from app.sentry import ErrorTracker
 from app.store import Store
 from config import Config
-
-log = logging.getLogger("app.memory")
 
 # Two sentences that differ in one or two words have this score.
 DUPLICATE_SCORE = 0.95
@@ -119,7 +116,8 @@ class Memories:
         self.gate = Gate(self.index, self._note_lost)
         self.watch = Watch(self.index)
         self.catalog = Catalog(store)
-        self.searcher = Searcher(store, self.catalog, self._embed, self._ask)
+        self.indexing = Indexing(store, self.index, self.gate, embedders)
+        self.searcher = Searcher(store, self.catalog, self._embed, self.indexing.search)
 
     @classmethod
     def of(cls, store: Store, config: Config, scrubber: Scrubber) -> Memories:
@@ -194,7 +192,7 @@ class Memories:
         with operation("search", wanted.user_id, limit=wanted.limit) as facts:
             hits, failure = self.searcher.search(wanted)
             if failure is not None:
-                self._report(failure)
+                report_failure(failure)
             by_words = wanted.mode == "keyword" or failure is not None
             found = Found(hits, self._left_out(wanted.user_id, by_words), _problem(failure))
             facts |= {"found": len(found.hits), "waiting": found.waiting}
@@ -222,7 +220,7 @@ class Memories:
                 if was_there:
                     audit.note(conn, "memories_deleted", "a user", "memories: 1")
             if was_there:
-                self._forget(lambda: self.index.remove([id]))
+                self.indexing.remove([id])
             return was_there
 
     def remove_all(self, scope: Scope) -> int:
@@ -232,28 +230,9 @@ class Memories:
                 gone = removing.remove_all(conn, scope, self.index.identity)
                 if gone:
                     audit.note(conn, "memories_deleted", "a user", f"memories: {gone}")
-            self._forget(lambda: self.index.remove_all(scope))
+            self.indexing.remove_all(scope)
             facts["removed"] = gone
             return gone
-
-    # ---- what an index lacks --------------------------------------------------------------------
-
-    def is_indexed(self, row: Any) -> bool:
-        """Return whether searches find a memory by its meaning."""
-        is_in_index = self.index.identity is None or row.indexed_in == self.index.identity
-        return is_in_index and self.has_vector(row)
-
-    def has_vector(self, row: Any) -> bool:
-        """Return whether a memory has a vector of the present embedder, as far as it is known."""
-        space = self.embedders.space
-        return bool(row.model) if space is None else row.model == space.model
-
-    def waiting(self, user_id: str) -> int:
-        """Return how many memories of a user searches do not find yet."""
-        if isinstance(self.index, ExactIndex):
-            return self.index.waiting(user_id)
-        with self.store.read() as conn:
-            return pending.count_lacking(conn, str(self.index.identity), user_id)
 
     def state(self) -> State:
         """Return the state of the service, for all users. This does not wait for the index to
@@ -300,7 +279,7 @@ class Memories:
                     kept.append(records.keep(conn, scope, body, embedding, fields, origin))
                 except Refused as refused:
                     kept.append(refused)
-        self._put([one.row.id for one in kept if not isinstance(one, Refused)])
+        self.indexing.put([one.row.id for one in kept if not isinstance(one, Refused)])
         return kept, [findings for _, findings in cleaned]
 
     def _change(self, read: Row[Any], changes: dict[str, Any]) -> Stored | None:
@@ -314,7 +293,7 @@ class Memories:
             row = records.change(conn, read, body, embedding, self.index.identity)
         if row is None:
             return None
-        self._put([row.id])
+        self.indexing.put([row.id])
         return self._stored(row, False, scrubbed)
 
     def _stored(self, row: Row[Any], is_new: bool, scrubbed: list[Finding]) -> Stored:
@@ -323,15 +302,15 @@ class Memories:
             found = queries.find_all(conn, scope_of(row), [row.id]).get(row.id)
         if found is None:  # Another request has removed it since.
             return Stored(row, is_new, False, None, scrubbed)
-        duplicate = self._near(found) if self.has_vector(found) else None
-        return Stored(row, is_new, self.is_indexed(found), duplicate, scrubbed)
+        duplicate = self._near(found) if self.indexing.has_vector(found) else None
+        return Stored(row, is_new, self.indexing.has(found), duplicate, scrubbed)
 
     def _embeddings(self, texts: Sequence[str]) -> list[records.Embedding | None]:
         """Return the vectors of texts, or ``None`` for each if the embedder does not work."""
         try:
             vectors = self.embed(texts).vectors
         except EmbedderUnavailable as error:
-            self._report(error)
+            report_failure(error)
             return [None for _ in texts]
         model = space_of(self.embedders.get()).model
         return [records.Embedding(pack(vector), model) for vector in vectors]
@@ -367,52 +346,14 @@ class Memories:
         try:
             hits = self.searcher.near(space, query, row.id)
         except IndexFailure as error:
-            self._report(error)
+            report_failure(error)
             return None
         return hits[0].row.id if hits else None
 
-    def _ask(self, space: Space, query: Query) -> list[Match]:
-        return self.gate.call("search", space, lambda: self.index.search(query))
-
     def _left_out(self, user_id: str, by_words: bool) -> int:
-        return len(self.catalog.of(user_id).wordless) if by_words else self.waiting(user_id)
-
-    def _put(self, ids: Sequence[str]) -> None:
-        """Put memories that have a vector into the index, if it is not the store itself."""
-        name, space = self.index.identity, self.embedders.space
-        if name is None or space is None:
-            return
-        with self.store.read() as conn:
-            found = [pending.find_point(conn, id) for id in dict.fromkeys(ids)]
-        rows = [row for row in found if row is not None and row.model == space.model]
-        if not rows:
-            return
-        points = [pending.point_of(row) for row in rows]
-        try:
-            self.gate.call("upsert", space, lambda: self.index.put(points))
-        except IndexFailure as error:
-            self._report(error)
-            return
-        with self.store.write(durable=False) as conn:
-            pending.mark(conn, name, [(row.id, row.version) for row in rows])
-
-    def _forget(self, function: Callable[[], None]) -> None:
-        """Remove from the index now. If this fails, the background task does it later: SQL has a
-        record of the removal.
-        """
-        space = self.embedders.space
-        if space is None:  # Only a loaded embedder knows the space. Do not load it for a removal.
-            return
-        try:
-            self.gate.call("delete", space, function)
-        except IndexFailure as error:
-            self._report(error)
-
-    def _report(self, error: VectorError) -> None:
-        # An error that only repeats an earlier failure is not recorded again.
-        if not isinstance(error.__cause__, VectorError):
-            ErrorTracker().log_error(error)
-        log.warning("the index or the embedder of memories failed: %s", error)
+        if by_words:
+            return len(self.catalog.of(user_id).wordless)
+        return self.indexing.waiting(user_id)
 
     def _note_lost(self) -> None:
         if (name := self.index.identity) is not None:
