@@ -19,6 +19,7 @@ from typing import Any
 
 import psutil
 
+from app.store.size import size_bytes
 from benchmarks.bare import BareServer
 from benchmarks.envelopes import SHAPES
 from benchmarks.goals import Figure, printed
@@ -52,10 +53,10 @@ def measure(
         try:
             # Every process has read its modules, and every bug has its issue.
             service.send(4 * BUGS, shape)
-            size, accepted = service.store.size_bytes(), service.accepted
+            size, accepted = size_bytes(service.store), service.accepted
             pairs = [_round(service, bare, count, shape) for _ in range(rounds)]
             yield from _ratios(pairs)
-            grown = service.store.size_bytes() - size
+            grown = size_bytes(service.store) - size
             size_kb = grown / (service.accepted - accepted) / 1024
             yield Figure("KB of disk an event", size_kb, 4 if shape == "ordinary" else None)
             yield from _checks(service, shape)

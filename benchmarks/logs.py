@@ -27,6 +27,7 @@ from app.signals.logs.line import Line
 from app.signals.logs.signal import write_lines
 from app.signals.walk import catch_up
 from app.store import Store, utc_now
+from app.store.size import size_bytes
 from benchmarks.goals import Figure, printed
 from config import load_config
 
@@ -102,14 +103,14 @@ def _arriving(folder: Path) -> Iterator[Figure]:
 def _searching(folder: Path, url: str, lines: int) -> Iterator[Figure]:
     store = Store(url or f"sqlite:///{folder / 'filled.sqlite3'}")
     store.open()
-    before, began = store.size_bytes(), time.process_time()
+    before, began = size_bytes(store), time.process_time()
     _fill(store, lines)
     if store.is_sqlite:
         store.maintain("PRAGMA wal_checkpoint(TRUNCATE)")
     else:
         store.maintain("VACUUM ANALYZE")
     yield Figure("row and index of a line, us of CPU", (time.process_time() - began) / lines * 1e6)
-    yield Figure("a line, bytes", (store.size_bytes() - before) / lines)
+    yield Figure("a line, bytes", (size_bytes(store) - before) / lines)
     for name, query in QUERIES.items():
         ms, found = _best(store, query)
         yield Figure(f"{name}, {lines:,} lines, ms of CPU ({found})", ms, MAX_SEARCH_MS)

@@ -25,6 +25,7 @@ from app.search.grammar import parse
 from app.search.indexing import catch_up
 from app.search.issues import issues_with
 from app.store import Store, utc_now
+from app.store.size import size_bytes
 from benchmarks.filler import Plan, fill
 from benchmarks.goals import Figure, printed
 
@@ -76,11 +77,11 @@ def _costs(size: int, url: str) -> Iterator[tuple[str, tuple[float, str]]]:
     try:
         store.open()
         fill(store, Plan(events=size))
-        before, began = store.size_bytes(), time.process_time()
+        before, began = size_bytes(store), time.process_time()
         catch_up(store)
         yield "indexing", ((time.process_time() - began) / size * 1000, "ms of CPU each")
         _settle(store)
-        yield "index", ((store.size_bytes() - before) / size, "bytes each")
+        yield "index", ((size_bytes(store) - before) / size, "bytes each")
         for name, ask in _searches().items():
             yield name, (_best(store, ask), "")
     finally:

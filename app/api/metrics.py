@@ -23,6 +23,7 @@ from app.events.states import WAITING
 from app.memory import status as memory_status
 from app.stats import observations
 from app.store import utc_now
+from app.store.size import size_bytes
 from app.web import access
 from app.web.current import (
     current_config,
@@ -267,9 +268,7 @@ def _of_service() -> Iterator[Metric]:
     info = Metric("build_info", "gauge", "What runs.")
     environment = current_config().ENVIRONMENT
     yield info.add(1, version=VERSION, release=current_release(), environment=environment)
-    yield _one(
-        "store_bytes", "gauge", "What the store takes on disk.", current_store().size_bytes()
-    )
+    yield _one("store_bytes", "gauge", "What the store takes on disk.", size_bytes(current_store()))
     set_aside = current_intake().emergency.count()
     yield _one("set_aside", "gauge", "Events in the emergency folder.", set_aside)
 

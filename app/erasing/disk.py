@@ -14,6 +14,7 @@ from pathlib import Path
 from app.erasing.task import Task
 from app.store import Store, StoreError
 from app.store.integrity import RESTORING
+from app.store.size import compact
 
 # How long to wait until all other processes let the log be emptied.
 CHECKPOINT_S = 30.0
@@ -31,7 +32,7 @@ def clean_disk(task: Task) -> None:
         )
         return
     try:
-        if not task.store.compact(CHECKPOINT_S):
+        if not compact(task.store, CHECKPOINT_S):
             task.report.notes.append(
                 "a reader kept the write-ahead log from being emptied: run this again"
             )

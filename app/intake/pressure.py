@@ -29,6 +29,7 @@ from app.stats.tables import affected_days, affected_users
 from app.stats.users import ISSUE
 from app.store import Store, first_within
 from app.store.paging import hidden
+from app.store.size import wal_bytes
 
 # The bounds of one transaction. A capture that arrives in the meantime is hardly delayed.
 BATCH_SIZE = 100
@@ -135,7 +136,7 @@ def _remove_undecided(conn: Connection, issue_ids: list[int]) -> None:
 def _tidy(store: Store, gone: int) -> None:
     """Make freed space usable again, and keep the write-ahead log within its bound."""
     if store.is_sqlite:
-        if store.wal_bytes() > WAL_BYTES:
+        if wal_bytes(store) > WAL_BYTES:
             store.maintain("PRAGMA wal_checkpoint(TRUNCATE)")
     elif gone:
         store.maintain("VACUUM envelopes, events, issues")

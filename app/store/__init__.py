@@ -16,6 +16,7 @@ paging.py        pages of a list
 searching.py     case-insensitive search for a part of a text
 integrity.py     checks the SQLite file, and replaces a damaged one
 kept_keys.py     the rows that a damaged SQLite file must not lose
+size.py          the size of a store on the disk, and its compaction
 disks.py         the free space of the disks
 """
 

@@ -24,7 +24,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from sqlalchemy import Connection, Engine, delete, func, select
+from sqlalchemy import Connection, Engine, delete, select
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyError
 
@@ -284,57 +284,26 @@ class Store:
         """Return the damaged files that were moved aside, so that a person can look at them."""
         return damaged_files(Path(str(self.url.database))) if self.is_sqlite else []
 
-    def size_bytes(self) -> int:
-        """Return the size of the store on the disk, including the write-ahead log."""
-        if self.is_sqlite:
-            paths = (Path(f"{self.url.database}{suffix}") for suffix in ("", "-wal", "-shm"))
-            return sum(path.stat().st_size for path in paths if path.exists())
-        with self.read() as conn:
-            return int(conn.scalar(select(func.pg_database_size(func.current_database()))) or 0)
+    @contextmanager
+    def sqlite_alone(self, timeout_s: float) -> Iterator[Any]:
+        """Yield a connection of SQLite's driver while nobody else writes, outside a transaction.
 
-    def compact(self, timeout_s: float = 30.0) -> bool:
-        """Write SQLite's file anew and empty its log, or vacuum all tables of PostgreSQL.
-
-        Nothing that was deleted or overwritten is in the SQLite files afterwards. Other writers
-        wait meanwhile, about a second for each 100 MB.
-
-        :param timeout_s: seconds to wait for other writers, and again for readers of the log.
-        :return: whether the log is empty; readers of an old snapshot may prevent it.
-        :raise StoreError: another writer held the store for that long, or the disk is full.
+        :param timeout_s: seconds to wait for other writers.
+        :raise StoreError: another writer held the store for that long, or a statement failed.
         """
-        if not self.is_sqlite:
-            with self._translated(), self._writer(True).connect() as conn:
-                conn.execution_options(isolation_level="AUTOCOMMIT").exec_driver_sql("VACUUM")
-            return True
         if not self._writers.acquire(timeout=timeout_s):
             raise StoreBusy("the store is busy: another writer of this process holds it")
         try:
             with self._writing(time.monotonic() + timeout_s), self._translated():
-                return self._compact_sqlite(timeout_s)
+                connection = self._writer(True).raw_connection()
+                try:
+                    yield connection.driver_connection
+                finally:
+                    connection.close()
         except sqlite3.Error as error:  # Of the driver, which SQLAlchemy does not translate.
             raise StoreUnavailable(f"the store failed: {error}") from error
         finally:
             self._writers.release()
-
-    def _compact_sqlite(self, timeout_s: float) -> bool:
-        connection = self._writer(True).raw_connection()
-        try:
-            driver: Any = connection.driver_connection
-            deadline = time.monotonic() + timeout_s
-            driver.execute("VACUUM")
-            # The first column says whether a reader or a writer was in the way.
-            while driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
-                if time.monotonic() >= deadline:
-                    return False
-                time.sleep(POLL_S)
-            return True
-        finally:
-            connection.close()
-
-    def wal_bytes(self) -> int:
-        """Return the size of SQLite's write-ahead log, 0 if there is none."""
-        path = Path(f"{self.url.database}-wal")
-        return path.stat().st_size if self.is_sqlite and path.exists() else 0
 
     def maintain(self, statement: str) -> None:
         """Execute a statement that cannot run in a transaction, such as ``VACUUM``.

@@ -27,6 +27,7 @@ from app.stats.item_counts import items_by_type
 from app.stats.observations import PREFIX
 from app.store import StoreError, utc_now
 from app.store.migrations import REVISION
+from app.store.size import size_bytes
 from app.web.current import (
     current_config,
     current_destinations,
@@ -83,7 +84,7 @@ def status(ways: list[Upstream] | None = None) -> dict[str, Any]:
             report["sentry"] |= destinations(ways)
         report["store"] |= {
             "ok": True,
-            "size_bytes": current_store().size_bytes(),
+            "size_bytes": size_bytes(current_store()),
             **report.pop("rows"),
             **room(),
         }

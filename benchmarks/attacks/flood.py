@@ -31,6 +31,7 @@ from app.intake import project_bytes
 from app.intake.store_bound import used_bytes
 from app.projects import create_project
 from app.store import Store
+from app.store.size import wal_bytes
 from benchmarks.attacks import Attack, Outcome
 from tests.server_process import Server, serving
 
@@ -136,7 +137,7 @@ def flood(data: Path, url: str = "") -> Outcome:
 def _taken(store: Store) -> int:
     """Return the bytes on the disk, measured without the service."""
     if store.is_sqlite:
-        return used_bytes(store) + store.wal_bytes()
+        return used_bytes(store) + wal_bytes(store)
     with store.read() as conn:
         return int(conn.execute(_RELATIONS).scalar_one())
 

@@ -11,6 +11,7 @@ from app.cli.verify.checks import Run
 from app.protocol.addresses import check_upstream
 from app.protocol.dsn import Dsn
 from app.store import StoreError
+from app.store.size import size_bytes
 from app.web import checks
 from app.web.checks import Result, Verdict, combined, failed, passed, warned
 from config import ROOT, VERSION, Config
@@ -118,7 +119,7 @@ def store(run: Run) -> Verdict:
 
 
 def _summary(run: Run) -> Verdict:
-    kind, megabytes = run.store.url.get_backend_name(), run.store.size_bytes() / 1e6
+    kind, megabytes = run.store.url.get_backend_name(), size_bytes(run.store) / 1e6
     return passed(f"{kind}, schema {run.store.schema_revision()}, {megabytes:.1f} MB")
 
 
