@@ -106,9 +106,12 @@ def local_time(moment: datetime) -> Markup:
 
 
 def log_time(moment: datetime) -> Markup:
-    """Return when a line was written: the time of day, and the day if it is not today."""
+    """Return when a line was written: the time of day, and the day if it is not today.
+
+    Scripts show it in the time zone of the browser.
+    """
     day = "" if moment.date() == utc_now().date() else f"{moment.day} {moment:%b} "
-    return _time(moment, day + clock(moment))
+    return _time(moment, day + clock(moment), ' class="log-time" data-local="line"')
 
 
 def until_when(issue: Any) -> Markup:
@@ -160,10 +163,10 @@ def _short(count: int, exact: str) -> Markup:
     return Markup(f'<span title="{exact}">{words}</span>')  # noqa: S704 -- see above
 
 
-def _time(moment: datetime, words: str) -> Markup:
+def _time(moment: datetime, words: str, more: str = "") -> Markup:
     # Nothing to escape: digits, and words of ours.
     return Markup(  # noqa: S704 -- see above
-        f'<time datetime="{moment.isoformat()}" title="{absolute(moment)}">{words}</time>'
+        f'<time datetime="{moment.isoformat()}" title="{absolute(moment)}"{more}>{words}</time>'
     )
 
 

@@ -89,9 +89,14 @@ def log_chart(rates: Rates, address: Address) -> LogChart | None:
     sums = [sum(step.lines.values()) for step in rates.steps]
     words = [_words(step.lines) for step in rates.steps]
     frame = frame_of(words, rates.steps[0].at, length)
+    # The list of a step has the lines that are counted in it, also if the range cuts it.
+    addresses = [
+        address(max(step.at, rates.since), min(step.at + length, rates.until)) if step.lines else ""
+        for step in rates.steps
+    ]
     marks = [
-        StepMark(mark.x, mark.title, address(step.at, step.at + length) if step.lines else "")
-        for mark, step in zip(frame["marks"], rates.steps, strict=True)
+        StepMark(mark.x, mark.title, one)
+        for mark, one in zip(frame["marks"], addresses, strict=True)
     ]
     paths = dict(_bars([step.lines for step in rates.steps], max(sums)))
     return LogChart(

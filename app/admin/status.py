@@ -49,6 +49,7 @@ def status() -> ResponseReturnValue:
         header=lambda: header_of(ways) if ways else read_header(),
         report=report,
         totals=totals,
+        time=datetime.fromisoformat(report["service"]["time"]),
         backup_at=datetime.fromisoformat(backup_at) if backup_at else None,
         terms=terms(totals, has_sentry=has_sentry) if totals else [],
         findings=list(findings(report)),

@@ -19,8 +19,8 @@ from app.admin.trace_logs import logs_of
 from app.admin.trace_rows import lines_of, ticks_of
 from app.events.profiles import has_profile
 from app.protocol.lenient import read_hex
+from app.signals.logs.of_trace import read_trace_or_lines
 from app.traces.folding import fold
-from app.traces.reading import read_trace
 from app.traces.tree import make_tree
 from app.web import access
 from app.web.current import current_store
@@ -54,13 +54,14 @@ def show_trace(trace_id: str) -> ResponseReturnValue:
     """
     place = _place()
     with current_store().read() as conn:
-        trace = or_404(read_trace(conn, trace_id), UNKNOWN)
+        trace = or_404(read_trace_or_lines(conn, trace_id), UNKNOWN)
         names = project_names(conn)
-        logs = logs_of(conn, trace.trace_id, place.span_id)
+        logs = logs_of(conn, trace, place.span_id)
         tree = make_tree(trace.spans, trace.events)
-        top = None
-        if place.span_id is not None:
-            top = or_404(tree.find(place.span_id), UNKNOWN_SPAN)
+        top = None if place.span_id is None else tree.find(place.span_id)
+        # A line may name a span that was not sampled: the page shows its lines.
+        if place.span_id is not None and not logs.lines:
+            or_404(top, UNKNOWN_SPAN)
         with_profile = top is not None and has_profile(conn, top.envelope_id)
     folded = fold(tree, top, alike=place.alike, after=place.after)
     return render_template(
@@ -79,6 +80,7 @@ def show_trace(trace_id: str) -> ResponseReturnValue:
         failures=sum(node.span.failed for node in tree.nodes),
         errors=trace.events[:MAX_ERRORS],
         top=top,
+        span_id=place.span_id,
         span=SpanFacts(top, names) if top else None,
         alike=place.alike,
         has_profile=with_profile,

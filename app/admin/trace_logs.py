@@ -1,4 +1,4 @@
-"""The logs of a trace: how many lines each span has, and those of the span that a page shows."""
+"""The logs of a trace: how many lines each span has, and the newest of what a page shows."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from sqlalchemy import Connection
 
 from app.admin.log_lines import ShownLine, shown_lines
 from app.signals.logs.line import Line
-from app.signals.logs.of_trace import MAX_READ, count_by_span, lines_of_span
+from app.signals.logs.of_trace import MAX_READ, count_by_span, newest_lines
+from app.traces.reading import Trace
 
-# Of one span: lines, and bytes of their HTML.
+# Of one page: lines, and bytes of their HTML.
 SHOWN, MAX_BYTES = 50, 200_000
 
 
@@ -18,7 +19,7 @@ class LogsOfTrace(NamedTuple):
     """The logs of a trace.
 
     :param by_span: how many lines each span has.
-    :param lines: of the span that the page shows, newest first.
+    :param lines: of the span that the page shows, newest first; of a trace without spans, its own.
     """
 
     by_span: dict[str | None, int]
@@ -35,10 +36,10 @@ class LogsOfTrace(NamedTuple):
         return self.total >= MAX_READ
 
 
-def logs_of(conn: Connection, trace_id: str, span_id: str | None) -> LogsOfTrace:
+def logs_of(conn: Connection, trace: Trace, span_id: str | None) -> LogsOfTrace:
     """Return the logs of a trace, with the lines of a span if one is given."""
-    by_span = count_by_span(conn, trace_id)
+    by_span = count_by_span(conn, trace.trace_id)
     lines: list[Line] = []
-    if span_id is not None and span_id in by_span:
-        lines = lines_of_span(conn, trace_id, span_id, SHOWN)
+    if span_id in by_span if span_id else by_span and not trace.spans:
+        lines = newest_lines(conn, trace.trace_id, span_id, SHOWN)
     return LogsOfTrace(by_span, shown_lines(lines, {"period": "all"}, MAX_BYTES))

@@ -100,7 +100,7 @@ class LogSeriesQuery(RangeQuery):
 class LogSeriesPoint(ApiModel):
     """The lines that were written in a step, by level."""
 
-    at: datetime
+    at: datetime = Field(description="When the step begins; the first may begin before the range.")
     fatal: int
     error: int
     warning: int
@@ -119,6 +119,8 @@ class LogSeries(ApiModel):
 def get_log_series(query: LogSeriesQuery) -> LogSeries:
     """Return how many lines projects wrote over time by level, by default in the last 24 hours.
 
+    A step that the range cuts has only the lines of its part, in whole minutes; of days more than
+    two days ago in whole hours. So a range of seconds has the lines of its minutes.
     Lines that were removed because there were too many are counted too.
     """
     range = query.range_of(utc_now(), "day")

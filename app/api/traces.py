@@ -16,10 +16,11 @@ from app.inputs.period import RangeFilter
 from app.protocol.event import Level, clean_text
 from app.protocol.span import Span
 from app.protocol.transaction import MAX_NAME
+from app.signals.logs.of_trace import read_trace_or_lines
 from app.store import utc_now
 from app.traces.listing import Chosen, Sort, list_transactions
 from app.traces.reading import Trace as Found
-from app.traces.reading import TraceSpan, read_trace
+from app.traces.reading import TraceSpan
 from app.web import access
 from app.web.current import current_store
 from app.web.errors import or_404
@@ -148,10 +149,12 @@ def get_transactions(query: TransactionQuery) -> TransactionPage:
 def get_trace(trace_id: str) -> Trace:
     """Return the transactions, spans and events of a trace, in all projects of the token.
 
+    All lists are empty if only lines of logs have the trace: `GET /api/logs?trace=` returns them.
+
     :raise 404: nothing is stored of a trace with this id.
     """
     with current_store().read() as conn:
-        found = or_404(read_trace(conn, trace_id, allowed_projects()), UNKNOWN)
+        found = or_404(read_trace_or_lines(conn, trace_id, allowed_projects()), UNKNOWN)
     return Trace.of(
         found,
         transactions=[_transaction(found, one) for one in found.spans if one.span.is_transaction],

@@ -1,7 +1,8 @@
 """How many lines of logs were written over time, by level.
 
 Counts are kept by the minute for two days and then by the hour (:mod:`app.stats.log_counts`). So
-the steps of a range are as short as its counts, and there are at most MAX_STEPS.
+the steps of a range are as short as its counts, and there are at most MAX_STEPS. What a range cuts
+off from its first and last step is not counted, as exactly as the counts are.
 """
 
 from __future__ import annotations
@@ -30,9 +31,15 @@ class Step(NamedTuple):
 
 
 class Rates(NamedTuple):
-    """The steps of a range, oldest first; each is ``interval_s`` seconds long."""
+    """The steps of a range, oldest first; each is ``interval_s`` seconds long.
+
+    :param since: from when lines are counted: in the first step. :param until: up to when: in the
+        last step. Both are whole minutes, or whole hours of days that are counted by the hour.
+    """
 
     interval_s: int
+    since: datetime
+    until: datetime
     steps: list[Step]
 
 
@@ -58,49 +65,59 @@ def of_projects(ids: Collection[int]) -> ColumnElement[bool]:
 def log_rates(conn: Connection, within: Range, chosen: Chosen = ALL) -> Rates:
     """Return the lines of each step of a range, by level.
 
-    Steps are whole, so the first one may begin before the range, and the last one end after it.
+    Steps begin at whole multiples of their length, so the range may begin or end within one: then
+    this step has the lines of its part in the range.
 
     :return: no step if all of the range is older than what is counted, or in the future.
     """
-    step_s, since, until = _frame(within)
-    length = timedelta(seconds=step_s)
-    steps = [Step(since + number * length, {}) for number in range((until - since) // length)]
+    since, until = _counted(within)
+    step_s = _step_s(since, until, within.now)
+    length, begin = timedelta(seconds=step_s), floor(since, step_s)
+    steps = [Step(begin + number * length, {}) for number in range(-((begin - until) // length))]
     if not steps:
-        return Rates(step_s, [])
-    first, end = minute_of(since), None if _is_open(within) else minute_of(until)
-    for number, level, lines in conn.execute(_sums(chosen, first, end, step_s // 60)):
+        return Rates(step_s, since, until, [])
+    if is_open := within.end is None or within.end > within.now:
+        until = steps[-1].at + length
+    end = None if is_open else minute_of(until)
+    query = _sums(chosen, minute_of(begin), minute_of(since), end, step_s // 60)
+    for number, level, lines in conn.execute(query):
         # A line of a client whose clock is fast may be after the last step.
         counted = steps[min(number, len(steps) - 1)].lines
         counted[level] = counted.get(level, 0) + lines
-    return Rates(step_s, steps)
+    return Rates(step_s, since, until, steps)
 
 
-def _frame(within: Range) -> tuple[int, datetime, datetime]:
-    """Return the length of the steps, the beginning of the first one, and the end of the last."""
+def _counted(within: Range) -> tuple[datetime, datetime]:
+    """Return from when and up to when lines are counted: a range in whole minutes or hours."""
     oldest = floor(within.now - LOGS.hours_kept, DAY_S)
     start, end = max(within.start or oldest, oldest), min(within.until, within.now)
     if start >= end:
-        return HOUR_S, start, start
-    by_minute = start >= floor(within.now - (LOGS.minutes_kept or timedelta()), DAY_S)
-    lengths = STEPS_S if by_minute else [one for one in STEPS_S if one >= HOUR_S]
-    seconds = (end - start).total_seconds()
-    step_s = next((one for one in lengths if seconds <= MAX_STEPS * one), DAY_S)
-    last = floor(end - timedelta(microseconds=1), step_s)
-    return step_s, floor(start, step_s), last + timedelta(seconds=step_s)
+        return oldest, oldest
+    last = end - timedelta(microseconds=1)
+    unit_s = _unit_s(last, within.now)
+    return floor(start, _unit_s(start, within.now)), floor(last, unit_s) + timedelta(seconds=unit_s)
 
 
-def _is_open(within: Range) -> bool:
-    return within.end is None or within.end > within.now
+def _unit_s(moment: datetime, now: datetime) -> int:
+    """Return the length of the counts at a moment, in seconds: of a minute or an hour."""
+    return 60 if moment >= floor(now - (LOGS.minutes_kept or timedelta()), DAY_S) else HOUR_S
 
 
-def _sums(chosen: Chosen, first: int, end: int | None, length: int) -> Select[Any]:
+def _step_s(since: datetime, until: datetime, now: datetime) -> int:
+    lengths = [one for one in STEPS_S if one >= _unit_s(since, now)]
+    seconds = (until - since).total_seconds()
+    return next((one for one in lengths if seconds <= MAX_STEPS * one), DAY_S)
+
+
+def _sums(chosen: Chosen, begin: int, first: int, end: int | None, length: int) -> Select[Any]:
     """Return the query for the lines of each step and level, by the number of the step.
 
-    :param first: the first minute. :param end: the first one after the range.
+    :param begin: the minute at which the first step begins.
+    :param first: the first minute that is counted. :param end: the first one after the range.
     :param length: the minutes of a step.
     """
     of, minute = log_series.c, log_counts.c.minute
-    number = (minute - written_out(first)) // written_out(length)
+    number = (minute - written_out(begin)) // written_out(length)
     total = cast(func.sum(log_counts.c.lines), BigInteger)  # PostgreSQL sums to a Decimal.
     query = select(number, of.level, total).group_by(number, of.level)
     query = query.join_from(log_series, log_counts, log_counts.c.series_id == of.id)

@@ -2,24 +2,28 @@
 //   data-local="moment"   date and time
 //   data-local="clock"    time of day to the millisecond
 //   data-local="until"    date and time to the minute; of today, the time
+//   data-local="line"     day and time to the millisecond; of today, the time
 
 const ZONE = document.querySelector("[data-time-zone]")?.dataset.timeZone;
 
+const CLOCK = {
+  timeZone: ZONE, hour: "2-digit", minute: "2-digit", second: "2-digit", fractionalSecondDigits: 3, hour12: false,
+};
 const FORMATS = {
   moment: new Intl.DateTimeFormat(undefined, { timeZone: ZONE, dateStyle: "medium", timeStyle: "medium", hour12: false }),
-  clock: new Intl.DateTimeFormat(undefined, {
-    timeZone: ZONE, hour: "2-digit", minute: "2-digit", second: "2-digit", fractionalSecondDigits: 3, hour12: false,
-  }),
+  clock: new Intl.DateTimeFormat(undefined, CLOCK),
 };
 
 const HOUR = { timeZone: ZONE, hour: "2-digit", minute: "2-digit", hour12: false };
 const DAY = new Intl.DateTimeFormat(undefined, { timeZone: ZONE, dateStyle: "short" });
-const OF_TODAY = new Intl.DateTimeFormat(undefined, HOUR);
-const OF_A_DAY = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", ...HOUR });
-FORMATS.until = {
-  format: (moment) =>
-    (DAY.format(moment) === DAY.format(new Date()) ? OF_TODAY : OF_A_DAY).format(moment),
-};
+function withDay(clock) {
+  const ofToday = new Intl.DateTimeFormat(undefined, clock);
+  const ofADay = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", ...clock });
+  const isToday = (moment) => DAY.format(moment) === DAY.format(new Date());
+  return { format: (moment) => (isToday(moment) ? ofToday : ofADay).format(moment) };
+}
+FORMATS.until = withDay(HOUR);
+FORMATS.line = withDay(CLOCK);
 
 function localise(root) {
   root.querySelectorAll("time[data-local]").forEach((time) => {

@@ -121,3 +121,15 @@ def test_list_of_logs_looks_right(
     for number in 0, 2:
         page.locator(".log-lines summary").nth(number).click()
     looks_right(page, tmp_path / "logs.png")
+
+
+def test_times_of_lines_are_in_the_time_zone_of_the_browser(new_page: NewPage, lines: None) -> None:
+    shown = {}
+    for zone in "UTC", "Asia/Kathmandu":
+        page = new_page(timezone_id=zone, locale="en-GB").go("/admin/logs?query=order")
+        time = page.locator(".log-time").first
+        expect(time).not_to_have_attribute("data-local", re.compile(".*"))
+        shown[zone] = time.inner_text()
+    hours, minutes = (int(part) for part in shown["UTC"].split()[-1].split(":")[:2])
+    later = (60 * hours + minutes + 345) % (24 * 60)
+    assert f"{later // 60:02}:{later % 60:02}:" in shown["Asia/Kathmandu"]

@@ -13,8 +13,9 @@ from app.mcp.kinds.arguments import Arguments
 from app.mcp.reach import Reach
 from app.mcp.tools import tool
 from app.mcp.untrusted import one_line
+from app.signals.logs.of_trace import read_trace_or_lines
 from app.traces.folding import Folded, Row, fold
-from app.traces.reading import Trace, read_trace
+from app.traces.reading import Trace
 from app.traces.tree import Tree, make_tree
 from app.web.current import current_config, current_store
 
@@ -39,7 +40,7 @@ def get_trace(given: TraceArguments, reach: Reach, answer: Answer) -> None:
     Spans alike share a line (× 214); `span_id` opens what is folded below a span.
     """
     with current_store().read() as conn:
-        trace = read_trace(conn, given.trace_id, reach.projects)
+        trace = read_trace_or_lines(conn, given.trace_id, reach.projects)
     if trace is None:
         raise Missing("nothing is stored of a trace with this id", "trace_id")
     tree = make_tree(trace.spans, trace.events)
@@ -52,6 +53,8 @@ def _say_trace(answer: Answer, trace: Trace) -> None:
     spans, errors = number(len(trace.spans), "span"), number(len(trace.events), "error")
     more = ", and more that are not read" if trace.has_more_spans else ""
     answer.say(f"Trace {trace.trace_id}: {spans}{more}; {errors}")
+    if not trace.spans and not trace.events:
+        answer.say(f"Only lines of logs are stored of it: search_logs, trace:{trace.trace_id}")
     answer.say(f"Page: {current_config().public_url}/admin/traces/{trace.trace_id}")
 
 

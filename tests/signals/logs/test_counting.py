@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -17,6 +17,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import func, select, text
 
 from app.inputs import period_range
+from app.inputs.period import floor
 from app.insights.log_rates import log_rates
 from app.intake.removed_projects import remove_project_data
 from app.intake.retention import Limits, prune
@@ -36,6 +37,7 @@ __all__ = ["empty_url"]
 
 NO_LIMITS = Limits(0, 0, 0)
 MONTH_OF_MINUTES = 30 * 24 * 60
+FAR = datetime(2190, 1, 1, tzinfo=UTC)
 PERIODS = {"hour": 60, "day": 1800, "week": 4 * 3600, "month": 86400, "quarter": 86400}
 
 Sent = list[tuple[datetime, str]]
@@ -73,9 +75,13 @@ def levels_of(point: dict[str, Any]) -> Counter[str]:
     return +Counter({level: point[level] for level in LEVELS})
 
 
-def assert_points(answer: dict[str, Any], sent: Sent) -> None:
-    """Assert each point by counting the lines that were sent in its time."""
+def assert_points(
+    answer: dict[str, Any], sent: Sent, since: datetime, until: datetime = FAR
+) -> None:
+    """Assert each point by counting the lines that were sent in its part of the range."""
     length = timedelta(seconds=answer["interval_s"])
+    sent = [(at, level) for at, level in sent if since <= at < until]
+    assert total(answer) == Counter(level for _, level in sent)
     for point in answer["points"]:
         start = datetime.fromisoformat(point["at"])
         expected = Counter(level for at, level in sent if start <= at < start + length)
@@ -97,7 +103,10 @@ def test_series_equals_an_independent_count_before_and_after_the_roll_up(
         for period, interval_s in PERIODS.items():
             answer = series(client, period=period)
             assert answer["interval_s"] == interval_s and 24 <= len(answer["points"]) <= 121
-            assert_points(answer, month)
+            start = period_range(period, utc_now()).start
+            assert start is not None
+            assert_points(answer, month, start)
+            assert total(answer).total() == len(found(parts, period=period))
         assert total(series(client, period="all")) == Counter(level for _, level in month)
         own = Counter(level for _, level in month[1::2])
         assert total(series(client, period="all", project_id=other)) == own
@@ -106,22 +115,28 @@ def test_series_equals_an_independent_count_before_and_after_the_roll_up(
 
 
 @pytest.mark.one_database
-def test_steps_of_a_given_range_are_whole_and_as_short_as_the_counts(
+def test_steps_of_a_given_range_have_its_lines_and_are_as_short_as_the_counts(
     parts: Parts, client: FlaskClient, month: Sent
 ) -> None:
     send(parts, *entries(month))
-    now = utc_now()
-    for hours_ago, hours, interval_s in (
-        (3, 2, 60),
-        (30, 5, 300),
-        (500, 5, 3600),
-        (500, 200, 14400),
+    now = floor(utc_now(), 60)
+    for hours_ago, hours, interval_s, unit_s in (
+        (1, 0.001, 60, 60),
+        (3, 2, 60, 60),
+        (30, 5, 300, 60),
+        (30, 20, 1800, 60),
+        (500, 5, 3600, 3600),
+        (500, 200, 14400, 3600),
+        (700, 698, 86400, 3600),
     ):
         start = now - timedelta(hours=hours_ago)
         end = start + timedelta(hours=hours)
         answer = series(client, start=start.isoformat(), end=end.isoformat())
         assert answer["interval_s"] == interval_s
-        assert_points(answer, month)
+        # Of a whole minute or hour nothing more exact is known.
+        last_unit_s = 60 if end > now - timedelta(days=2) else unit_s
+        last = floor(end - timedelta(microseconds=1), last_unit_s)
+        assert_points(answer, month, floor(start, unit_s), last + timedelta(seconds=last_unit_s))
         first, last = (datetime.fromisoformat(answer["points"][n]["at"]) for n in (0, -1))
         assert first <= start < end <= last + timedelta(seconds=interval_s)
     for start, end in ("1980-01-01", "1990-01-01"), ("2190-01-01", "2191-01-01"):
