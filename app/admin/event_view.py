@@ -19,7 +19,8 @@ from app.admin.stack_view import Stack, stacks_of
 from app.events.places import place_of
 from app.events.queries import StoredEvent
 from app.events.values import Shown, as_text, printable, read_time, shorten, show, show_all
-from app.protocol.event import Frame, parse_event_id, read_level
+from app.protocol.event import Frame, read_level
+from app.protocol.lenient import read_hex
 from app.protocol.libraries import newest_own_frame
 
 MAX_BREADCRUMBS = 100
@@ -121,7 +122,7 @@ class EventView:
     def trace_id(self) -> str | None:
         """The id of its trace, as logs have it; ``None`` without one."""
         trace = self.event.contexts.get("trace")
-        return parse_event_id(trace.get("trace_id")) if isinstance(trace, dict) else None
+        return read_hex(trace.get("trace_id"), 32) if isinstance(trace, dict) else None
 
     @property
     def request_url(self) -> str:

@@ -69,11 +69,18 @@ def parse_event_id(value: object) -> str | None:
 def read_hex(value: object, digits: int) -> str | None:
     """Return an id of lower-case hex digits, or ``None`` if it is not valid or all zeros.
 
+    All ids of traces and spans are read here, so that what one item names is found in the others.
+
+    :param value: in any case, with or without dashes: some clients send ``str(uuid4())``.
     :param digits: how many it has: 32 for a trace, 16 for a span.
     """
-    if not isinstance(value, str) or len(value) != digits:
+    if not isinstance(value, str) or len(value) > 2 * digits:
         return None
     text = value.lower()
+    if len(text) != digits:
+        text = text.replace("-", "")
+    if len(text) != digits:
+        return None
     return text if _HEX.fullmatch(text) and text.strip("0") else None
 
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from app.protocol.lenient import read_hex
 from app.search import tokens
 from app.search.document import tag_key
 from app.search.errors import QueryError
@@ -137,7 +138,9 @@ def _key_named(name: str) -> str:
 
 def _value(term: Term, value: Value) -> Match:
     if not value.has_wildcard:
-        return Match(tokens.equal(key_of(term), value.text))
+        # As documents have it: without dashes.
+        trace_id = read_hex(value.text, 32) if term.key == "trace" else None
+        return Match(tokens.equal(key_of(term), trace_id or value.text))
     start = value.text.rstrip("*")
     if not start:
         return Match(tokens.has(key_of(term)))

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from app.issues.counting import KEY_LENGTH
 from app.protocol.event import Event, Frame
-from app.protocol.lenient import parse_event_id, read_dict, read_name, read_text
+from app.protocol.lenient import parse_event_id, read_dict, read_hex, read_name, read_text
 from app.protocol.slug import MAX_SLUG, read_slug
 from app.search.tokens import (
     ANY,
@@ -167,7 +167,8 @@ def _addresses(event: Event) -> Pairs:
 
 
 def _trace(event: Event) -> str | None:
-    return read_text(read_dict(event.contexts.get("trace")).get("trace_id"))
+    given = read_dict(event.contexts.get("trace")).get("trace_id")
+    return read_hex(given, 32) or read_text(given)
 
 
 def _monitor(event: Event) -> Pairs:

@@ -1,7 +1,6 @@
 """The lines of one trace: how many each span has, those of a span, and whether there are any.
 
-Counts and lists read the newest MAX_READ lines of the trace, so a trace with a million lines costs no
-more.
+Counts and lists read the newest MAX_READ lines of the trace, so a million lines cost no more.
 """
 
 from __future__ import annotations

@@ -5,7 +5,6 @@ Source: https://develop.sentry.dev/sdk/telemetry/logs/ (the item ``log``), 2026-
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from itertools import islice
 from math import isfinite
@@ -15,6 +14,7 @@ from app.protocol.lenient import (
     LEVELS,
     clean_text,
     read_dict,
+    read_hex,
     read_int,
     read_level,
     read_list,
@@ -37,7 +37,6 @@ MAX_ALL = 20_000
 RELEASE, ENVIRONMENT = "sentry.release", "sentry.environment"
 # SDKs of JavaScript name the span of a line here, and older ones of Python, too.
 SPAN = "sentry.trace.parent_span_id"
-_HEX = re.compile(r"[0-9a-f]+")
 # The highest number of each level.
 # Source: https://opentelemetry.io/docs/specs/otel/logs/data-model/ (SeverityNumber), 2026-11-28.
 _SEVERITIES = ((8, "debug"), (12, "info"), (16, "warning"), (20, "error"), (24, "fatal"))
@@ -103,20 +102,28 @@ def _body(given: Any, changes: Changes) -> str:
 
 
 def _level(entry: Mapping[str, Any], changes: Changes) -> str:
-    """Return the level: the one that is named, or that of the number; ``info`` without both."""
-    named = entry.get("level")
+    """Return the level: the one that is named, or that of the number; ``info`` without both.
+
+    What is given and not known is left out, also if the other one says the level.
+    """
+    named, number = entry.get("level"), entry.get("severity_number")
     if named in LEVELS:
         return str(named)
     if isinstance(named, str) and named:
         read = read_level(named)
         if read != "error" or named.strip().lower() in (*LEVELS, "err", "severe"):
             return read
-    number = read_int(entry.get("severity_number")) or 0
-    if not 0 < number <= 24:
-        if named:
-            changes.left_out += ("level",)
-        return "info"
-    return next(level for highest, level in _SEVERITIES if number <= highest)
+    by_number = _level_of(read_int(number) or 0)
+    # The number 0 stands for none.
+    if named or (by_number is None and number not in (None, 0)):
+        changes.left_out += ("level",)
+    return by_number or "info"
+
+
+def _level_of(number: int) -> str | None:
+    if number <= 0:
+        return None
+    return next((level for highest, level in _SEVERITIES if number <= highest), None)
 
 
 def _attributes(given: Mapping[str, Any], changes: Changes) -> dict[str, Scalar]:
@@ -186,10 +193,8 @@ def _fact(given: Any, name: str, length: int, changes: Changes) -> str | None:
 def _id(value: Any, name: str, length: int, changes: Changes) -> str | None:
     if value is None or value == "":
         return None
-    text = value if isinstance(value, str) else ""
-    text = (text if len(text) == length else text.replace("-", "")).lower()
-    if len(text) != length or not _HEX.fullmatch(text):
-        changes.left_out += (name,)
-        return None
+    read = read_hex(value, length)
     # Zeros stand for none.
-    return text if text.strip("0") else None
+    if read is None and not (isinstance(value, str) and not value.strip("0-")):
+        changes.left_out += (name,)
+    return read

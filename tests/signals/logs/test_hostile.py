@@ -102,8 +102,13 @@ BOUNDS: list[tuple[dict[str, Any], str | None]] = [
     ({"trace_id": "0" * 32, "span_id": ""}, None),
     ({"trace_id": "a" * 31}, "trace left out"),
     ({"span_id": "g" * 16}, "span left out"),
-    ({"level": "loud"}, None),  # Its number says more.
+    ({"level": "loud"}, "level left out"),  # Its number is info.
     ({"level": "loud", "severity_number": 99}, "level left out"),
+    ({"level": "loud", "severity_number": 17}, "level left out"),
+    ({"level": None, "severity_number": 25}, "level left out"),
+    ({"level": None, "severity_number": -1}, "level left out"),
+    ({"level": None, "severity_number": 0}, None),
+    ({"level": "", "severity_number": "9"}, None),
     ({"timestamp": None}, "time of arrival"),
     ({"timestamp": "yesterday"}, "time of arrival"),
     ({"timestamp": RECEIVED.timestamp() - 1}, None),
