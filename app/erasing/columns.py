@@ -217,6 +217,7 @@ NONE: dict[str, dict[str, str]] = {
     "monitor_states": {"status": _OURS},
     "monitor_changes": {"status": _OURS},
     "check_ins": {"check_in_id": _ID, "status": _OURS, "trace_id": _ID},
+    "runs_without_row": {"check_in_id": _ID, "status": _OURS},
     "monitor_losses": {"reason": _OURS},
     "monitor_watch": {"name": _OURS},
     "search_state": {"name": _OURS},

@@ -6,14 +6,14 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, or_, select
+from sqlalchemy import Connection, Row, select
 
 from app.monitors.machine import Outage, advance, begin_anew
 from app.monitors.settings import expectation_of
 from app.monitors.states import read_state, write_state
 from app.monitors.tables import monitor_states, monitors
 from app.monitors.watch import is_note_due, look
-from app.projects.tables import projects
+from app.projects import closed_projects
 from app.store import Store
 
 # States of one transaction. Most change only a row or two.
@@ -66,12 +66,9 @@ def pass_time(conn: Connection, row: Row[Any], until: datetime, outages: Sequenc
 
     :param row: of ``monitor_states``.
     """
-    closed = or_(projects.c.archived_at.is_not(None), projects.c.deleted_at.is_not(None))
-    query = select(monitors, closed.label("is_closed"))
-    query = query.join(projects, projects.c.id == monitors.c.project_id)
-    monitor = conn.execute(query.where(monitors.c.id == row.monitor_id)).one()
+    monitor = conn.execute(select(monitors).where(monitors.c.id == row.monitor_id)).one()
     wanted, state = expectation_of(monitor), read_state(conn, row)
-    if monitor.is_closed:
+    if closed_projects(conn, [monitor.project_id]):
         changed = begin_anew(state, until)
     else:
         changed = advance(state, wanted, until, outages)

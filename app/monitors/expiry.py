@@ -6,7 +6,13 @@ from datetime import datetime
 
 from sqlalchemy import func, select
 
-from app.monitors.tables import check_ins, monitor_losses, monitor_states, monitors
+from app.monitors.tables import (
+    check_ins,
+    monitor_losses,
+    monitor_states,
+    monitors,
+    runs_without_row,
+)
 from app.monitors.watch import forget_outages
 from app.store import Store, delete_in_batches
 
@@ -27,6 +33,8 @@ def expire(store: Store, project_id: int, before: datetime) -> None:
     columns = check_ins.c
     is_old = columns.state_id.in_(of_project), columns.at < before, columns.status != "in_progress"
     delete_in_batches(store, check_ins, is_old[0] & is_old[1] & is_old[2])
+    noted = runs_without_row.c
+    delete_in_batches(store, runs_without_row, noted.state_id.in_(of_project) & (noted.at < before))
     lost = monitor_losses.c
     delete_in_batches(
         store, monitor_losses, (lost.project_id == project_id) & (lost.last_at < before)

@@ -98,6 +98,7 @@ class Change(NamedTuple):
 class State:
     """A monitor in an environment, with its open runs.
 
+    :param begins_anew: nothing is expected until the next check-in, whatever came before.
     :param changes: since it was read, in their order. A failure may be over when somebody looks, so
         that the status alone does not tell all.
     """
@@ -108,6 +109,7 @@ class State:
     expected_at: datetime | None = None
     last_check_in_at: datetime | None = None
     since: datetime | None = None
+    begins_anew: bool = False
     open: list[Run] = field(default_factory=list)
     changes: list[Change] = field(default_factory=list)
 
@@ -146,7 +148,7 @@ def check_in(
 
     :param known: the run with the id of the check-in, open or not.
     """
-    state.last_check_in_at = max(state.last_check_in_at or at, at)
+    state.last_check_in_at, state.begins_anew = max(state.last_check_in_at or at, at), False
     if known is None and given.check_in_id is None and given.status != "in_progress":
         known = max(state.open, key=lambda run: run.at, default=None)
     if known is None:
@@ -162,12 +164,12 @@ def check_in(
 
 def expect_from(state: State, wanted: Expectation, now: datetime) -> None:
     """Expect the next run after a change of the schedule."""
-    is_known = state.last_check_in_at is not None and not wanted.is_paused
+    is_known = state.last_check_in_at is not None and not state.begins_anew
     after = now
     if wanted.schedule and wanted.schedule.type == "interval" and state.last_check_in_at:
         after = state.last_check_in_at
     state.expected_at = None
-    if is_known and wanted.schedule:
+    if is_known and wanted.schedule and not wanted.is_paused:
         found = wanted.schedule.next_after(after)
         state.expected_at = found if found > now else wanted.schedule.next_after(now)
 
@@ -180,7 +182,7 @@ def begin_anew(state: State, now: datetime) -> list[Run]:
     ended, state.open = state.open, []
     for run in ended:
         run.status, run.timeout_at, run.away = "timeout", None, True
-    state.expected_at = None
+    state.expected_at, state.begins_anew = None, True
     wait(state, now)
     return ended
 

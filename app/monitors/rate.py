@@ -2,7 +2,9 @@
 
 A client could make up any number of runs a minute. Beyond a dozen in a minute, a run that ends is
 counted with the last one of this minute that ended as it did. So nothing of what was answered with
-200 is lost: not the failure of the thirteenth run, and not how many there were.
+200 is lost: not the failure of the thirteenth run, and not how many there were. The ids of such
+runs are kept apart, so that a check-in that comes twice, or the begin of a run after its end,
+changes nothing.
 """
 
 from __future__ import annotations
@@ -13,11 +15,14 @@ from typing import Any
 from sqlalchemy import Connection, Row, delete, select, update
 
 from app.monitors.machine import Run
-from app.monitors.tables import check_ins
+from app.monitors.tables import check_ins, runs_without_row
+from app.store import replaced, upsert
 
 MAX_RUNS_A_MINUTE = 12
 # The latest rows among which that of the minute is: all that end in it, and those in progress.
 LATEST = 250
+# The ids that are kept of an environment: clients repeat a check-in within seconds or minutes.
+MAX_REMEMBERED = 10_000
 # A page says that runs were beyond the rate until none was for so long.
 RECENTLY = timedelta(days=1)
 
@@ -35,10 +40,25 @@ def within_rate(
     ended = row.in_minute if row.minute == minute else 0
     if ended < MAX_RUNS_A_MINUTE:
         return True, {"minute": minute, "in_minute": ended + 1}
-    noted = {"beyond_rate_at": at}
+    noted: dict[str, Any] = {"beyond_rate_at": at}
     if not is_recent(row.beyond_rate_at, at):
         noted["beyond_rate_since"] = at
-    return not _is_counted(conn, row.id, run, datetime.fromtimestamp(minute * 60, UTC)), noted
+    if not _is_counted(conn, row.id, run, datetime.fromtimestamp(minute * 60, UTC)):
+        return True, noted
+    return False, noted | _remember(conn, row, run, at)
+
+
+def find_remembered(conn: Connection, row: Row[Any], check_in_id: str) -> Run | None:
+    """Return a run beyond the rate that ended, ``None`` if no such run is remembered.
+
+    :param row: of ``monitor_states``.
+    """
+    if not row.without_row:
+        return None
+    columns = runs_without_row.c
+    named = columns.state_id == row.id, columns.check_in_id == check_in_id
+    found = conn.execute(select(runs_without_row).where(*named)).first()
+    return Run(found.status, found.at, check_in_id, finished_at=found.at) if found else None
 
 
 def is_recent(beyond_rate_at: datetime | None, now: datetime) -> bool:
@@ -62,3 +82,14 @@ def _is_counted(conn: Connection, state_id: int, run: Run, since: datetime) -> b
     if run.id is not None:
         conn.execute(delete(check_ins).where(columns.id == run.id))
     return True
+
+
+def _remember(conn: Connection, row: Row[Any], run: Run, at: datetime) -> dict[str, Any]:
+    """Note the id of a run in the place of the oldest one. Return what the state notes of it."""
+    if run.check_in_id is None:
+        return {}
+    values = {"state_id": row.id, "place": row.without_row % MAX_REMEMBERED, "at": at}
+    values |= {"check_in_id": run.check_in_id, "status": run.status}
+    statement = upsert(conn, runs_without_row, check_in_id=replaced, status=replaced, at=replaced)
+    conn.execute(statement, values)
+    return {"without_row": row.without_row + 1}

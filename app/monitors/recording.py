@@ -7,8 +7,9 @@ project, so that the page of monitors says it. Runs that exceed the rate are not
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, func, insert, select, update
 
@@ -19,6 +20,7 @@ from app.monitors.settings import DEFAULTS, expectation_of
 from app.monitors.states import find_run, read_state, write_state
 from app.monitors.tables import monitor_losses, monitor_states, monitors
 from app.monitors.watch import look
+from app.projects import closed_projects
 from app.protocol.slug import MAX_SLUG, TOO_LONG
 from app.store import added, replaced, upsert
 from app.store import insert as insert_or_not
@@ -41,49 +43,59 @@ REASONS = {
 }
 
 
-# The slugs of projects that have as many monitors as they may.
-Slugs = dict[int, set[str]]
+class _Batch(NamedTuple):
+    """What holds for all check-ins that are applied together.
+
+    :param closed: projects that were archived or deleted since the check-ins came.
+    :param full: the slugs of projects that have as many monitors as they may.
+    """
+
+    outages: Sequence[Outage]
+    closed: set[int]
+    full: dict[int, set[str]]
 
 
 def record(conn: Connection, found: Sequence[Sent], now: datetime) -> None:
     """Apply check-ins, the oldest first."""
-    outages = look(conn, now)
-    full: Slugs = {}
+    closed = closed_projects(conn, {sent.project_id for sent in found})
+    batch = _Batch(look(conn, now), closed, {})
     losses: dict[tuple[int, str], list[Sent]] = {}
     for sent in found:
-        reason = _record(conn, sent, outages, full)
+        reason = _record(conn, sent, batch)
         if reason is not None:
             losses.setdefault((sent.project_id, reason), []).append(sent)
     _leave_out(conn, losses)
 
 
-def _record(conn: Connection, sent: Sent, outages: Sequence[Outage], full: Slugs) -> str | None:
+def _record(conn: Connection, sent: Sent, batch: _Batch) -> str | None:
     """Apply a check-in. Return the reason if it was left out."""
     if not sent.slug or sent.check_in is None:
         return "malformed"
     if len(sent.slug) > MAX_SLUG:
         return "slug"
     # A client that makes up slugs costs a lookup in memory for each.
-    if sent.slug not in full.get(sent.project_id, (sent.slug,)):
+    if sent.slug not in batch.full.get(sent.project_id, (sent.slug,)):
         return "monitors"
     monitor = _monitor(conn, sent)
     if monitor is None:
-        full[sent.project_id] = _slugs(conn, sent.project_id)
+        batch.full[sent.project_id] = _slugs(conn, sent.project_id)
         return "monitors"
     row = _state(conn, monitor.id, sent.environment)
     if row is None:
         return "environments"
-    return _apply(conn, monitor, row, sent, outages)
+    return _apply(conn, monitor, row, sent, batch)
 
 
 def _apply(
-    conn: Connection, monitor: Row[Any], row: Row[Any], sent: Sent, outages: Sequence[Outage]
+    conn: Connection, monitor: Row[Any], row: Row[Any], sent: Sent, batch: _Batch
 ) -> str | None:
     given, at = sent.check_in, sent.received_at
     assert given is not None  # noqa: S101 -- see _record()
     wanted, state = expectation_of(monitor), read_state(conn, row)
-    changed = advance(state, wanted, at, outages)
-    known = find_run(conn, row.id, state, given.check_in_id)
+    if monitor.project_id in batch.closed:
+        wanted = replace(wanted, is_paused=True)  # The run is recorded; its monitor waits.
+    changed = advance(state, wanted, at, batch.outages)
+    known = find_run(conn, row, state, given.check_in_id)
     run = check_in(state, wanted, given, at, known)
     reason, noted = None, dict[str, Any]()
     is_new = run is not None and run.id is None and run.status == "in_progress"

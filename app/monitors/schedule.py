@@ -1,8 +1,8 @@
 """Schedules of monitors: a crontab in a time zone, or an interval in real time.
 
-A crontab follows the wall clock of its zone as Debian's cron does. A run at an hour that the
-clock skips is expected right after the change; one at an hour that comes twice, the first time. A
-crontab whose minute or hour begins with ``*`` goes on in real time.
+A crontab follows the wall clock of its zone as Debian's cron does (:mod:`wall_clock`). A run at an
+hour that the clock skips is expected right after the change; one at an hour that comes twice, the
+first time. A crontab whose minute or hour begins with ``*`` goes on in real time.
 
 Source: https://develop.sentry.dev/sdk/telemetry/check-ins/ and cron(8) of Debian, 2026-11-28.
 """
@@ -18,6 +18,7 @@ from zoneinfo import ZoneInfo
 from cronsim import CronSim, CronSimError
 
 from app.inputs.time_zones import EXPECTED, read_time_zone
+from app.monitors.wall_clock import next_run
 
 MAX_CRONTAB = 200
 # Ten thousand minutes are a week; no job runs less often than once in ten years.
@@ -78,7 +79,7 @@ class Schedule:
         """
         if self.type == "interval":
             return _interval_after(int(self.value), self.unit or "minute", moment, self.zone)
-        return _crontab_after(self.crontab, moment, self.zone)
+        return next_run(self.crontab, moment, self.zone)
 
     @property
     def crontab(self) -> str:
@@ -167,14 +168,6 @@ def _is_never_due(schedule: Schedule, error: CronSimError) -> bool:
     return True
 
 
-def _crontab_after(crontab: str, moment: datetime, zone: tzinfo) -> datetime:
-    runs = CronSim(crontab, moment.astimezone(zone))
-    while True:
-        # A run at an hour that comes twice is found again within the second hour.
-        if (found := next(runs).astimezone(UTC)) > moment:
-            return found
-
-
 def _interval_after(count: int, unit: str, moment: datetime, zone: tzinfo) -> datetime:
     if unit not in ("month", "year"):
         return moment + count * _SPANS[unit]
@@ -187,5 +180,5 @@ def _interval_after(count: int, unit: str, moment: datetime, zone: tzinfo) -> da
 
 @lru_cache(64)
 def _zone(name: str) -> tzinfo:
-    # CronSim takes a shorter way for UTC. A backup may come from a machine that knows more names.
+    # A backup may come from a machine that knows more names.
     return UTC if name == "UTC" or read_time_zone(name) is None else ZoneInfo(name)

@@ -8,11 +8,15 @@ from typing import Any
 from sqlalchemy import Connection, Row, insert, select, update
 
 from app.monitors.machine import Expectation, Run, State, due_at
+from app.monitors.rate import find_remembered
 from app.monitors.tables import check_ins, monitor_changes, monitor_states
 
 # The columns of a run and of a state.
 _RUN = tuple(Run.__dataclass_fields__)
-_STATE = ("status", "failures", "successes", "expected_at", "last_check_in_at", "since")
+_STATE = (
+    *("status", "failures", "successes", "since"),
+    *("expected_at", "last_check_in_at", "begins_anew"),
+)
 
 
 def read_state(conn: Connection, row: Row[Any]) -> State:
@@ -27,17 +31,20 @@ def read_state(conn: Connection, row: Row[Any]) -> State:
     return State(**values, open=[run_of(run) for run in found])
 
 
-def find_run(conn: Connection, state_id: int, state: State, check_in_id: str | None) -> Run | None:
-    """Return the run with the id of a check-in; an open one is that of the state."""
+def find_run(conn: Connection, row: Row[Any], state: State, check_in_id: str | None) -> Run | None:
+    """Return the run with the id of a check-in; an open one is that of the state.
+
+    :param row: of ``monitor_states``.
+    """
     if check_in_id is None:
         return None
     for run in state.open:
         if run.check_in_id == check_in_id:
             return run
     columns = check_ins.c
-    named = columns.state_id == state_id, columns.check_in_id == check_in_id
-    row = conn.execute(select(check_ins).where(*named)).first()
-    return run_of(row) if row else None
+    named = columns.state_id == row.id, columns.check_in_id == check_in_id
+    found = conn.execute(select(check_ins).where(*named)).first()
+    return run_of(found) if found else find_remembered(conn, row, check_in_id)
 
 
 def write_state(

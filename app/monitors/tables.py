@@ -73,6 +73,10 @@ monitor_states = Table(
     # When a run was beyond the rate last, and since when such runs come again and again.
     Column("beyond_rate_at", UtcDateTime),
     Column("beyond_rate_since", UtcDateTime),
+    # How many runs beyond the rate were noted in `runs_without_row`.
+    Column("without_row", Integer, nullable=False, server_default="0"),
+    # Whether nothing is expected until the next check-in, as its project was archived.
+    Column("begins_anew", Boolean, nullable=False, server_default=false()),
     UniqueConstraint("monitor_id", "environment"),
     partial_index("ix_monitor_states_due", "due_at", where="due_at IS NOT NULL"),
 )
@@ -116,6 +120,27 @@ check_ins = Table(
     Index(None, "state_id", "id"),
     Index(None, "at"),
     partial_index("ix_check_ins_open", "state_id", where="status = 'in_progress'"),
+)
+
+# The ids of the latest runs beyond the rate, which have no row in `check_ins`, so that none counts
+# again. A place is taken again by a later run, so they are as many as there are places.
+runs_without_row = Table(
+    "runs_without_row",
+    metadata,
+    Column(
+        "state_id",
+        RowId,
+        ForeignKey("monitor_states.id", ondelete="CASCADE"),
+        primary_key=True,
+        autoincrement=False,
+    ),
+    Column("place", Integer, primary_key=True, autoincrement=False),
+    Column("check_in_id", String(32), nullable=False),
+    # ok or error.
+    Column("status", String(16), nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+    Index(None, "state_id", "check_in_id"),
+    Index(None, "at"),
 )
 
 # Check-ins that were left out, by project and reason.

@@ -15,6 +15,7 @@ from __future__ import annotations
 import re
 import time
 import uuid
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -114,6 +115,13 @@ def add_project(
     audit.note(conn, "project_added", f"project {project_id}", name)
     _add_key(conn, project_id, key)
     return project_id
+
+
+def closed_projects(conn: Connection, ids: Iterable[int]) -> set[int]:
+    """Return those of some projects that are archived or deleted, so that they take nothing."""
+    columns = projects.c
+    is_closed = columns.archived_at.is_not(None) | columns.deleted_at.is_not(None)
+    return set(conn.scalars(select(columns.id).where(columns.id.in_(list(ids)), is_closed)))
 
 
 def find_project(conn: Connection, project_id: int) -> Project:

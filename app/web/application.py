@@ -15,9 +15,11 @@ from urllib.parse import urlencode
 
 from flask import Flask, Request, Response, has_request_context, redirect, request, url_for
 from flask.typing import ResponseReturnValue
-from werkzeug.datastructures import ImmutableMultiDict
-from werkzeug.routing import Rule
+from werkzeug.datastructures import ImmutableMultiDict, iter_multi_items
+from werkzeug.formparser import FormDataParser
+from werkzeug.routing import PathConverter, Rule, UnicodeConverter
 
+from app.protocol.lenient import clean_text
 from app.sentry import UNHANDLED_LOGGER, UNTRACED_PATHS
 from app.web import access, static_files
 from app.web.observer import STARTED
@@ -102,6 +104,22 @@ def simple_url(rule: str) -> SimpleUrl | None:
     return SimpleUrl(before, int if is_number else str, name or "", after or "")
 
 
+class Segment(UnicodeConverter):
+    """A part of a path, as a text that a database takes: PostgreSQL refuses NUL."""
+
+    def to_python(self, value: str) -> str:
+        """Return the text; one that no row can have finds none, as any other unknown one."""
+        return clean_text(value)
+
+
+class Segments(PathConverter):
+    """Several parts of a path, as a text that a database takes."""
+
+    def to_python(self, value: str) -> str:
+        """Return the text."""
+        return clean_text(value)
+
+
 class Parameters(ImmutableMultiDict[str, str]):
     """Parameters of an address or a form; Werkzeug makes an exception for each that is missing."""
 
@@ -112,10 +130,28 @@ class Parameters(ImmutableMultiDict[str, str]):
         return super().get(key, default, type) if key in self else default
 
 
+class FormFields(Parameters):
+    """The fields of a form, as texts that a database takes. Files are fields, too."""
+
+    def __init__(self, fields: Iterable[tuple[str, Any]] = ()) -> None:
+        super().__init__(
+            [
+                (name, clean_text(value) if isinstance(value, str) else value)
+                for name, value in iter_multi_items(fields)
+            ]
+        )
+
+
 class PageRequest(Request):
     """A request of a page, which asks for a dozen parameters that most addresses lack."""
 
     parameter_storage_class = Parameters
+
+    def make_form_data_parser(self) -> FormDataParser:
+        """Return the parser of a form, whose fields a database takes."""
+        parser = super().make_form_data_parser()
+        parser.cls = FormFields
+        return parser
 
 
 class App(Flask):
@@ -128,6 +164,7 @@ class App(Flask):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
+        self.url_map.converters |= {"default": Segment, "string": Segment, "path": Segments}
         self._simple_urls: dict[str, SimpleUrl | None] = {}
         self._static_prefixes: dict[str, str] = {}
 

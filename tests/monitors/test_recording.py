@@ -11,10 +11,12 @@ import sentry_sdk.crons
 import time_machine
 from flask import Flask
 from flask.testing import FlaskClient, FlaskCliRunner
+from sqlalchemy import func, select
 
 from app.backup.tables import tables_of_backup
 from app.intake.retention import Limits, prune
 from app.monitors import expiry, rate, recording
+from app.monitors.tables import runs_without_row
 from app.projects import create_project, delete_project
 from app.projects.ending import archive_project, restore_project
 from app.protocol.envelope import dump_json, parse_envelope
@@ -658,3 +660,84 @@ def test_time_in_which_no_process_was_there_is_an_outage_whoever_comes_first(
 def test_monitors_and_runs_are_in_a_backup() -> None:
     names = {table.name for table in tables_of_backup()}
     assert {"monitors", "monitor_states", "check_ins", "monitor_watch", "monitor_outages"} <= names
+
+
+@pytest.mark.one_database
+def test_run_of_an_archived_project_leaves_its_monitor_waiting(
+    app: Flask, client: FlaskClient
+) -> None:
+    """Its check-ins may be read when it is archived already, and no schedule makes it due."""
+    store = parts_of(app).store
+    create_project(store, "Shop")
+    send(app, check_in(status="error"), project_id=2)
+    archive_project(store, 2)
+    send(app, check_in(status="error"), check_in("new", "error"), project_id=2)
+    for slug, recorded in (("nightly", 2), ("new", 1)):
+        assert monitor_of(client, slug, 2)["status"] == "waiting"
+        assert statuses(client, slug, project_id=2) == ["error"] * recorded
+
+
+@pytest.mark.one_database
+@pytest.mark.parametrize("paused", [False, True])
+def test_changed_schedule_of_a_restored_project_expects_nothing_until_a_check_in(
+    app: Flask, client: FlaskClient, paused: bool
+) -> None:
+    store, path = parts_of(app).store, "/api/monitors/nightly?project_id=2"
+    create_project(store, "Shop")
+    with time_machine.travel(NIGHT, tick=False) as clock:
+        send(app, check_in(monitor_config=CONFIG), project_id=2)
+        client.patch(path, json={"paused": paused})
+        archive_project(store, 2)
+        clock.shift(3 * DAY)
+        restore_project(store, 2)
+        for fields in (
+            {"schedule": {"type": "interval", "value": 1, "unit": "hour"}},
+            {"schedule": {"type": "crontab", "value": "0 * * * *"}},
+            {"paused": False},
+        ):
+            assert client.patch(path, json=fields).json["next_expected"] is None
+        clock.shift(3 * HOUR)
+        pretend_watched(app, datetime.now(UTC))
+        watch(app)
+        assert monitor_of(client, project_id=2)["status"] == "waiting"
+        send(app, check_in(), project_id=2)
+        assert monitor_of(client, project_id=2)["next_expected"] == "2026-03-30T05:00:00Z"
+
+
+@pytest.mark.parametrize("again", ["error", "in_progress"])
+def test_run_beyond_the_rate_counts_once_whatever_comes_of_it_later(
+    app: Flask, client: FlaskClient, again: str
+) -> None:
+    with time_machine.travel(NIGHT, tick=False) as clock:
+        send(app, *[check_in(monitor_config=CONFIG) for _ in range(rate.MAX_RUNS_A_MINUTE)])
+        beyond = [check_in(status="error", check_in_id=id * 32) for id in "abc"]
+        send(app, *beyond, check_in())
+        assert monitor_of(client)["status"] == "ok"
+        for _ in range(2):
+            send(app, *[one | {"status": again} for one in beyond])
+            assert monitor_of(client)["status"] == "ok"
+            clock.shift(HOUR)
+            watch(app)
+        assert {run["status"] for run in runs_of(client)} == {"ok", "error"}
+        assert sum(run["runs"] for run in runs_of(client)) == rate.MAX_RUNS_A_MINUTE + 4
+
+
+@pytest.mark.one_database
+def test_ids_of_runs_beyond_the_rate_are_bounded_and_go_with_old_runs(
+    app: Flask, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rate, "MAX_REMEMBERED", 5)
+    ended = [check_in(check_in_id=f"{n + 1:032x}") for n in range(30)]
+    with time_machine.travel(NIGHT, tick=False) as clock:
+        send(app, *ended)
+        send(app, *ended[-5:], *ended[: rate.MAX_RUNS_A_MINUTE])
+        assert sum(run["runs"] for run in runs_of(client)) == 30
+        assert remembered(app) == 5
+        clock.shift(DAY)
+        expiry.expire(parts_of(app).store, 1, datetime.now(UTC) - HOUR)
+        assert (runs_of(client), remembered(app)) == ([], 0)
+
+
+def remembered(app: Flask) -> int:
+    with parts_of(app).store.read() as conn:
+        return conn.scalar(select(func.count()).select_from(runs_without_row))

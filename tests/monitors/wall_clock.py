@@ -50,12 +50,13 @@ def _each_minute(
 ) -> Iterator[datetime]:
     moment = datetime.combine(min(days), time(), zone).astimezone(UTC) - timedelta(hours=2)
     end = datetime.combine(max(days), time(), zone).astimezone(UTC) + timedelta(hours=27)
+    # Offsets of zones are whole quarters of an hour, and so are the minutes of most jobs.
+    step = 5 * MINUTE if any(minute % 15 for minute in minutes) else 15 * MINUTE
     while moment < end:
         local = moment.astimezone(zone)
         if local.date() in days and local.hour in hours and local.minute in minutes:
             yield moment
-        # Offsets of zones are whole quarters of an hour, and so are the minutes of these jobs.
-        moment += timedelta(minutes=15)
+        moment += step
 
 
 def days_of_year(year: int, weekdays: str = "1234567", first: bool = False) -> set[date]:
