@@ -61,6 +61,8 @@ class Worker(ThreadWorker):
 
 
 worker_class = Worker
+# No limit of gunicorn's: it ends at 8,190 bytes, and the event loop has its own (`Limits`).
+limit_request_line = 0
 worker_connections = 1000
 # A thread that waits for the disk uses no CPU. The more threads wait, the fewer transactions they
 # need: with 16 connections to two processes, eight threads store 1.3 times the events of four.

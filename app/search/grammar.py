@@ -333,6 +333,8 @@ def _written_key(term: Term) -> str:
     is_text = str(term.values[0]).startswith(("//", ":"))
     if term.tag == key and (is_text or not _KEY.fullmatch(key)):
         return f"tags[{key if _NAME_OF_TAG.fullmatch(key) else _quoted(key)}]:"
+    if term.tag is not None and not _NAME_OF_TAG.fullmatch(term.tag):
+        return f"tags[{_quoted(term.tag)}]:"
     return f"{key}:"
 
 

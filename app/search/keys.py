@@ -58,7 +58,8 @@ def known_key(name: str) -> str | None:
 
 def needs_brackets(name: str) -> bool:
     """Return whether a query writes the name of a tag in brackets, since it has a meaning."""
-    return known_key(name) is not None or name.lower() in LINE_FIELDS
+    is_tag = name.startswith("tags[") and name.endswith("]")
+    return is_tag or known_key(name) is not None or name.lower() in LINE_FIELDS
 
 
 def closest_key(name: str) -> str | None:

@@ -196,9 +196,12 @@ class Connection:
             self.error = InvalidHeader(str(error))
             return True
         self._searched = len(self.buffer)
+        if self._has_long_line():
+            self.error = LimitRequestLine(len(self.buffer), self._limits.line_bytes)
+            return True
         if end is None or end > self._limits.head_bytes:
             if len(self.buffer) > self._limits.head_bytes:
-                self.error = _too_long(self.buffer)
+                self.error = LimitRequestHeaders("limit request headers fields size")
             return self.error is not None
         head = bytes(self.buffer[:end])
         del self.buffer[:end]
@@ -211,6 +214,11 @@ class Connection:
             return True
         self._begin_body()
         return True
+
+    def _has_long_line(self) -> bool:
+        """Whether the request line is longer than its limit; gunicorn's own ends at 8,190."""
+        most = self._limits.line_bytes
+        return len(self.buffer) > most + 1 and self.buffer.find(b"\r\n", 0, most + 2) < 0
 
     def _begin_body(self) -> None:
         reader = self.request.body.reader
@@ -298,9 +306,3 @@ class _Unreadable:
 
     def read(self, size: int | None = None) -> bytes:
         raise self._error
-
-
-def _too_long(head: bytearray) -> Exception:
-    if b"\r\n" in head:
-        return LimitRequestHeaders("limit request headers fields size")  # type: ignore[no-any-return]
-    return LimitRequestLine(len(head), 8190)  # type: ignore[no-any-return]

@@ -32,6 +32,8 @@ class Limits:
     linger_s: float = 2.0
     linger_bytes: int = 64 * MIB
     head_bytes: int = 64 * 1024
+    # A query of 1,000 characters has up to 12,000 bytes in an address, beside other parameters.
+    line_bytes: int = 16_380
     bytes: int = 256 * MIB
     bytes_per_peer: int = 64 * MIB
 

@@ -15,6 +15,8 @@ import time
 from functools import partial
 from typing import Any
 
+from gunicorn.http.errors import LimitRequestHeaders, LimitRequestLine
+
 from app.server.answers import problem
 from app.server.batches import Answer, Batches, BatchThread, wire_bytes
 from app.server.connections import UNCHECKED_BYTES, Connection, NoRoom, State
@@ -41,6 +43,7 @@ NO_ROOM = "too many requests are being received at the moment"
 TOO_SLOW = "the request came too slowly"
 STOPPING = "the service is stopping"
 FAILED = "the request could not be answered"
+HEADERS_TOO_LONG = "the headers have too many fields or bytes"
 
 
 class EventLoop:
@@ -192,7 +195,12 @@ class EventLoop:
         except NoRoom:
             self._refuse(connection, 503, NO_ROOM)
             return
-        if is_whole:
+        if isinstance(connection.error, LimitRequestLine):
+            most = self._limits.line_bytes
+            self._refuse(connection, 414, f"the request line has more than {most:,} bytes")
+        elif isinstance(connection.error, LimitRequestHeaders):
+            self._refuse(connection, 431, HEADERS_TOO_LONG)
+        elif is_whole:
             connection.rewind()
             if self._batches is not None and self._batches.takes(connection):
                 connection.state = State.THREAD

@@ -67,7 +67,8 @@ class TraceEvent(NamedTuple):
 class Trace:
     """What is stored of a trace.
 
-    :param spans: each once, in the order in which their envelopes came.
+    :param spans: each once, in the order in which their envelopes came. Two spans of a project are
+        the same if they have the same id, words and beginning.
     :param events: the newest ones, newest first.
     :param has_more_spans: whether only a part of it is read, as it is larger than the bounds.
     :param unread_events: how many events have no span here as their envelopes were too large to be
@@ -109,14 +110,15 @@ def has_spans(conn: Connection, trace_id: str) -> bool:
 
 
 def _add_spans(conn: Connection, trace: Trace, allowed: Projects) -> None:
-    seen: set[tuple[int, str]] = set()
+    seen: set[tuple[object, ...]] = set()
     for project_id, envelope_id, envelope in _envelopes(conn, trace, allowed):
         for span in read_spans(envelope, trace.trace_id):
             if len(trace.spans) == MAX_SPANS:
                 trace.has_more_spans = True
                 return
             if span.span_id is not None:
-                key = project_id, span.span_id
+                # A client may give two spans one id; the same one has the same words and beginning.
+                key = project_id, span.span_id, span.op, span.description, span.start
                 if key in seen:
                     trace.repeated += 1
                     continue

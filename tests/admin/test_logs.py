@@ -201,3 +201,17 @@ def test_page_of_the_api_is_bounded_by_bytes_and_loses_no_line(
         path = page["next"] and f"/api/logs?limit=1000&cursor={page['next']}"
     assert found == [str(n) for n in range(10)] and sizes == [3, 3, 3, 1]
     assert len(client.get("/api/logs/export").text.splitlines()) == 10
+
+
+@pytest.mark.one_database
+@pytest.mark.parametrize(
+    "name", ["tags[x]", 'tags["x"]', "tags[level]", "a]b", 'a"b', "tags[", "level"]
+)
+def test_link_of_an_attribute_of_any_name_finds_its_line(
+    app: Flask, admin_client: FlaskClient, name: str
+) -> None:
+    send(parts_of(app), entry("this one", attributes={name: "gold"}), entry("another"))
+    page = admin_client.get("/admin/logs").text
+    (address,) = re.findall(r'<a href="([^"]+)" title="Lines with this value">gold<', page)
+    found = admin_client.get(unescape(address)).text
+    assert found.count('<li id="log-') == 1 and "this one" in found

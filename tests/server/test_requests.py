@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from urllib.parse import quote
 
 import pytest
 
@@ -143,7 +144,7 @@ def test_chunk_that_is_none_is_refused(client: RawClient, chunk: str) -> None:
 @pytest.mark.parametrize(
     ("head", "status"),
     [
-        ("GET /" + "a" * 9000 + " HTTP/1.1\r\n\r\n", 414),
+        ("GET /" + "a" * 17_000 + " HTTP/1.1\r\n\r\n", 414),
         ("GET / HTTP/1.1\r\nX: " + "a" * 9000 + "\r\n\r\n", 431),
         ("GET / HTTP/1.1\r\n" + "X: y\r\n" * 101 + "\r\n", 431),
         ("GET / HTTP/1.1\r\n" + "X: y\r\n" * 100_000, 431),
@@ -154,8 +155,19 @@ def test_chunk_that_is_none_is_refused(client: RawClient, chunk: str) -> None:
 )
 def test_head_that_is_too_much_gets_its_answer(client: RawClient, head: str, status: int) -> None:
     client.send(head)
-    assert client.answer().status == status
+    answer = client.answer()
+    assert answer.status == status
+    if status in (414, 431):
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert answer.json()["status"] == status
     assert client.is_closed()
+
+
+def test_query_of_a_thousand_characters_fits_into_the_address(client: RawClient) -> None:
+    for path in "/api/logs", "/api/events", "/admin/logs":
+        query = quote("\N{GRINNING FACE}" * 1000)
+        client.send(f"GET {path}?period=quarter&query={query} HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert client.answer().status not in (400, 414, 431)
 
 
 def test_callers_word_on_script_name_and_scheme_is_not_taken(server: Server) -> None:

@@ -1,4 +1,4 @@
-"""Ids of traces with dashes, as of ``str(uuid4())``: every kind of item reads them alike."""
+"""Odd ids: of traces with dashes, as of ``str(uuid4())``, and one of two spans."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from app.monitors.check_in import read_check_ins
 from app.protocol.envelope import Envelope, Item
 from app.store import utc_now
 from tests.signals.logs.steps import HEADERS, entry
-from tests.traces.steps import TRACE, send, settle, stream, streamed, transaction
+from tests.traces.steps import TRACE, send, settle, span, span_id, stream, streamed, transaction
 
 DASHED = str(UUID(TRACE)).upper()
 
@@ -38,3 +38,18 @@ def test_check_in_with_dashes_in_the_id_is_of_its_trace() -> None:
     envelope = Envelope({}, [Item({"type": "check_in"}, given)])
     (sent,) = read_check_ins(envelope, 1, utc_now())
     assert sent.check_in and sent.check_in.trace_id == TRACE
+
+
+@pytest.mark.one_database
+def test_two_spans_of_one_id_are_shown_and_one_that_came_twice_is_not(
+    app: Flask, client: FlaskClient
+) -> None:
+    inside = [span(2, 1, op="db", description="SELECT"), span(2, 1, op="http", description="GET")]
+    for _ in range(2):
+        send(app, transaction(1, inside))
+    settle(app)
+    spans = client.get(f"/api/traces/{TRACE}").json["spans"]
+    assert [(one["span_id"], one["op"]) for one in spans] == [
+        (span_id(2), "db"),
+        (span_id(2), "http"),
+    ]
