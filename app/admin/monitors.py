@@ -17,7 +17,7 @@ from app.admin.lookups import project_names
 from app.admin.monitor_form import MonitorForm, NewMonitorForm
 from app.admin.monitor_lines import lines_of, python_lines
 from app.admin.run_bars import SHOWN, SHOWN_IN_LIST, kind_of, run_bars, took, words_of
-from app.admin.run_errors import ENDED_BADLY, errors_of, failed_run, time_of
+from app.admin.run_errors import ENDED_BADLY, RunErrors, Way, errors_of, failed_run
 from app.alerts import monitor_alerts
 from app.inputs import InputError
 from app.monitors import changes, queries
@@ -32,6 +32,7 @@ from app.web.errors import or_404
 
 UNKNOWN = "the project has no monitor with this slug; it may have been deleted since"
 UNKNOWN_ENVIRONMENT = "the monitor has no such environment; it may have been deleted since"
+UNKNOWN_RUN = "the monitor has no such run; old runs are removed"
 PAGE_SIZE = 50
 # In the list, of each monitor.
 ENVIRONMENTS_SHOWN = 3
@@ -75,7 +76,7 @@ def list_of_monitors() -> ResponseReturnValue:
 def show_monitor(project_id: int, slug: str) -> ResponseReturnValue:
     """Show a monitor; change what is expected of it on POST (303).
 
-    :raise 404: the project has no monitor with this slug.
+    :raise 404: the project has no monitor with this slug, or that has no run with this number.
     """
     now, before = utc_now(), row_number("before")
     with current_store().read() as conn:
@@ -83,8 +84,11 @@ def show_monitor(project_id: int, slug: str) -> ResponseReturnValue:
         ids = [one.id for one in monitor.environments]
         runs = queries.runs_of(conn, ids, before=before, limit=PAGE_SIZE + 1)
         latest = queries.latest_runs(conn, ids, SHOWN)
-        failed, longest = _failed_run(conn, ids, runs), timedelta(minutes=monitor.max_runtime)
-        errors = errors_of(conn, project_id, monitor.slug, failed, longest) if failed else []
+        chosen = _chosen_run(conn, ids, runs)
+        shown, longest = chosen or failed_run(runs), timedelta(minutes=monitor.max_runtime)
+        errors = RunErrors([], [])
+        if shown is not None:
+            errors = errors_of(conn, project_id, monitor.slug, shown, longest)
         project, key = _name_and_key(conn, project_id)
     look_at(project_id)
     form = MonitorForm.filled(monitor)
@@ -98,16 +102,16 @@ def show_monitor(project_id: int, slug: str) -> ResponseReturnValue:
         is_first=before is None,
         before=before,
         bars={state_id: run_bars(rows) for state_id, rows in latest.items()},
-        failed=failed,
-        is_chosen=failed is not None and failed.id == row_number("run"),
+        shown=shown,
+        is_chosen=chosen is not None,
         form=form,
         states=STATES,
         kind_of=kind_of,
         words_of=words_of,
         took=took,
-        time_of=lambda run: time_of(run, longest),
         ended_badly=ENDED_BADLY,
-        errors=errors,
+        errors=errors.rows,
+        errors_links=[(way.words, _link(way, project_id)) for way in errors.ways],
         runs_a_minute=MAX_RUNS_A_MINUTE,
         project=project,
         url=_url(project_id, monitor.slug, key),
@@ -182,11 +186,22 @@ def _add(form: NewMonitorForm) -> Row[Any] | None:
         return None
 
 
-def _failed_run(conn: Connection, ids: list[int], runs: list[Row[Any]]) -> Row[Any] | None:
-    """Return the failed run that the address names, or the newest one of those that are shown."""
-    run_id = row_number("run")
-    chosen = queries.find_run(conn, ids, run_id) if run_id is not None else None
-    return chosen or failed_run(runs)
+def _chosen_run(conn: Connection, ids: list[int], runs: list[Row[Any]]) -> Row[Any] | None:
+    """Return the run that the address names, ``None`` if it names none."""
+    if not request.args.get("run"):
+        return None
+    run_id = row_number("run") or 0
+    listed = next((run for run in runs if run.id == run_id), None)
+    return or_404(listed or queries.find_run(conn, ids, run_id), UNKNOWN_RUN)
+
+
+def _link(way: Way, project_id: int) -> str:
+    """Return the address of the list of the errors that are found in a way."""
+    start, end = way.range.start, way.range.end
+    when: dict[str, Any] = {"period": "all"}
+    if start is not None and end is not None:
+        when = {"start": start.isoformat(), "end": end.isoformat()}
+    return url_for("admin.list_of_events", query=way.query, project=project_id, **when)
 
 
 def _change(form: MonitorForm | None, project_id: int, slug: str, given: dict[str, Any]) -> bool:

@@ -24,7 +24,7 @@ from app.ingest.answers import Refusal, preflight
 from app.ingest.body import read_body
 from app.ingest.door import LIMITS, authorized, keep, parsed, passed_through
 from app.monitors.check_in import MAX_DURATION_S, STATUSES
-from app.monitors.settings import read_config
+from app.monitors.settings import read_config, wrong_number
 from app.monitors.tables import MAX_ENVIRONMENT, MAX_RELEASE
 from app.protocol.envelope import Envelope, Item, parse_json
 from app.protocol.event import parse_event_id
@@ -87,6 +87,8 @@ def _payload(slug: str) -> dict[str, Any]:
             raise _wrong(f"{name}: a text of 1 to {longest} characters is expected")
     if "monitor_config" in payload and not isinstance(payload["monitor_config"], dict):
         raise _wrong("monitor_config: an object in the JSON of a POST is expected")
+    if error := wrong_number(payload.get("monitor_config") or {}):
+        raise _wrong(f"monitor_config.{error}")
     return _with_id(payload)
 
 
@@ -102,9 +104,13 @@ def _is_text(given: object, longest: int) -> bool:
 
 
 def _with_id(payload: dict[str, Any]) -> dict[str, Any]:
-    """Return a payload with the id of its run. An id of zeros means the run that began last."""
+    """Return a payload with the id of its run.
+
+    As in Sentry, 32 zeros mean the run that began last.
+    """
     given = payload.pop("check_in_id", None)
-    if given is not None and not (isinstance(given, str) and not given.strip("0-")):
+    is_latest = isinstance(given, str) and given.replace("-", "") == "0" * 32
+    if given is not None and not is_latest:
         if (id := parse_event_id(given)) is None:
             raise _wrong("check_in_id: 32 hexadecimal digits are expected")
         return payload | {"check_in_id": id}

@@ -17,7 +17,7 @@ from app.monitors.machine import Expectation
 from app.monitors.schedule import Schedule, ScheduleError, checked_schedule, checked_zone
 from app.monitors.tables import MAX_NAME
 from app.protocol.event import clean_text
-from app.protocol.lenient import read_dict, read_int
+from app.protocol.lenient import read_dict, read_int, read_number
 from app.protocol.slug import MAX_SLUG
 
 # The bounds and defaults of Sentry: four weeks in minutes, and 720 runs.
@@ -33,6 +33,8 @@ DEFAULTS: Mapping[str, Any] = {
     "failure_issue_threshold": 1,
     "recovery_threshold": 1,
 }
+# A slug is read before its length is checked; a longer text is surely a mistake.
+MAX_RAW_SLUG = 10 * MAX_SLUG
 _BOUNDS = {
     "checkin_margin": MAX_MINUTES,
     "max_runtime": MAX_MINUTES,
@@ -45,8 +47,8 @@ Slug = Annotated[
     str,
     Field(
         min_length=1,
-        max_length=MAX_SLUG,
-        description="Stored as small letters, digits, - and _.",
+        max_length=MAX_RAW_SLUG,
+        description=f"Stored as at most {MAX_SLUG} small letters, digits, - and _.",
     ),
     Control("Slug", placeholder="nightly-report", help="What check-ins name it by."),
 ]
@@ -126,6 +128,17 @@ def read_config(given: object) -> tuple[dict[str, Any], str | None] | None:
     except ScheduleError as error:
         return {}, f"{error.field}: {error}"
     return values | columns_of(found), None
+
+
+def wrong_number(config: Mapping[str, Any]) -> str | None:
+    """Return the field of ``monitor_config`` that is no number in its bounds, with what is."""
+    for name, largest in _BOUNDS.items():
+        given = config.get(name)
+        number = read_number(given)
+        is_right = number is not None and number % 1 == 0 and 1 <= number <= largest
+        if given is not None and not is_right:
+            return f"{name}: a whole number from 1 to {largest:,} is expected"
+    return None
 
 
 def columns_of(schedule: Schedule | None) -> dict[str, Any]:

@@ -46,7 +46,7 @@ def search_events(
     allowed: frozenset[int] | None = None,
     issue_id: int | None = None,
     exactly: Mapping[str, str] | None = None,
-    any_of: Mapping[str, str] | None = None,
+    span: Span | None = None,
 ) -> EventMatches:
     """Return the newest events of a range that fulfil all terms.
 
@@ -55,17 +55,16 @@ def search_events(
     :param allowed: only events of these projects; of more than ``MAX_WAYS``, the caller leaves
         out the others.
     :param exactly: further values by key, as in ``{"level": "error"}``.
-    :param any_of: values by key of which an event needs only one.
+    :param span: that of the range, if a caller searches it several times.
     :raise QueryError: a value of a term cannot be searched for.
     """
     compiled = compile_terms(terms, resolver(conn, project_id))
     _refuse_patterns(terms, compiled)
     of_projects = (*exact_clauses(project_id), *_of_projects(allowed))
     of_values = exact_clauses(None, exactly)
-    one_of = [Clause(tuple(exact(*pair).any_of[0] for pair in any_of.items()))] if any_of else []
-    clauses = (*compiled.clauses, *of_projects, *of_values, *one_of, *_of_issue(conn, issue_id))
+    clauses = (*compiled.clauses, *of_projects, *of_values, *_of_issue(conn, issue_id))
     search = Search(clauses, range.start, range.end, issue_id)
-    span = span_of(conn, range.start, range.end)
+    span = span or span_of(conn, range.start, range.end)
     if before is not None:
         span = Span(span.low, min(span.high, before))
     found = find_events(conn, search, span, limit + 1)

@@ -23,7 +23,7 @@ from app.search.indexing import catch_up as make_searchable
 from tests.alert_steps import store_events
 from tests.conftest import csrf_token, parts_of
 from tests.issues.payloads import calls
-from tests.monitors.steps import CONFIG, check_in, key_of, monitor_of, read, send, watch
+from tests.monitors.steps import CONFIG, check_in, key_of, monitor_of, read, rows, send, watch
 from tests.monitors.test_recording import NIGHT, pretend_watched
 from tests.questions import questions
 from tests.traces.steps import program
@@ -139,7 +139,60 @@ def test_each_failed_run_leads_to_its_own_errors(app: Flask, admin_client: Flask
         ["of day 1"],
         ["of day 0"],
     ]
-    assert admin_client.get(f"{PAGE}?run=999999").status_code == 200
+    for unknown in ("999999", "0", "x"):
+        assert admin_client.get(f"{PAGE}?run={unknown}").status_code == 404
+
+
+def test_run_that_ended_well_is_not_called_failed(app: Flask, admin_client: FlaskClient) -> None:
+    send(app, check_in(status="error"), check_in())
+    failed, good = rows(app)
+    assert "Errors of the run" in admin_client.get(f"{PAGE}?run={good.id}").text
+    assert "Errors of the failed run" in admin_client.get(f"{PAGE}?run={failed.id}").text
+
+
+@pytest.mark.parametrize(("slug", "whose"), [("nightly", "this job"), ("quiet", "no job")])
+def test_jobs_of_a_process_with_one_trace_have_their_own_errors(
+    app: Flask, admin_client: FlaskClient, slug: str, whose: str
+) -> None:
+    """As `sentry_sdk` sends them if tracing is off."""
+    now, trace = datetime.now(UTC), {"trace": {"trace_id": TRACE}}
+    sent = [
+        ("before the run", 0, {}),
+        ("of another job", 60, {"slug": "import"}),
+        ("of another run", 60, {"slug": "nightly", "id": "d" * 32}),
+        ("of this job", 60, {"slug": "nightly"}),
+        ("of no job", 61, {}),
+    ]
+    with time_machine.travel(now - timedelta(hours=3), tick=False) as clock, program(app, 1):
+        begin = datetime.now(UTC)
+        for text, minutes, context in sent:
+            clock.move_to(begin + timedelta(minutes=minutes))
+            with sentry_sdk.new_scope() as scope:
+                scope.set_context("trace", trace["trace"])
+                if context:
+                    scope.set_context("monitor", context)
+                scope.capture_message(text)
+        end = check_in(slug, "error", check_in_id="c" * 32, duration=120, contexts=trace)
+        send(app, end)
+    make_searchable(parts_of(app).store)
+    page = admin_client.get(f"/admin/monitors/1/{slug}").text
+    shown = page.partition('id="errors"')[2].partition("</section>")[0]
+    assert re.findall(r">(before the run|of [^<]+)</a>", shown) == [f"of {whose}"]
+    (link,) = re.findall(r'href="([^"]+)">All errors', shown)
+    found = admin_client.get(html.unescape(link)).text
+    texts = {text for text, _, _ in sent if text in found}
+    assert texts == {f"of {whose}"}
+
+
+def test_link_to_all_errors_finds_one_that_names_the_monitor_in_another_trace(
+    app: Flask, admin_client: FlaskClient
+) -> None:
+    contexts = {"trace": {"trace_id": "b" * 32}, "monitor": {"slug": "nightly"}}
+    store_events(app, calls("report", value="no rows") | {"contexts": contexts})
+    make_searchable(parts_of(app).store)
+    send(app, check_in(status="error", contexts={"trace": {"trace_id": TRACE}}))
+    (link,) = re.findall(r'href="([^"]+)">All errors', admin_client.get(PAGE).text)
+    assert "no rows" in admin_client.get(html.unescape(link)).text
 
 
 def test_runs_of_an_outage_of_ours_are_said_so(

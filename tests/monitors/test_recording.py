@@ -23,7 +23,7 @@ from app.protocol.envelope import dump_json, parse_envelope
 from app.protocol.slug import read_slug
 from app.signals.check_ins import MonitorTask
 from app.store.leases import new_owner
-from tests.conftest import parts_of
+from tests.conftest import csrf_token, parts_of
 from tests.lease_expiry import let_leases_pass
 from tests.monitors.steps import (
     CONFIG,
@@ -116,6 +116,8 @@ def test_curl_begins_and_ends_a_run_by_get_and_post(app: Flask, client: FlaskCli
         (f"?status=ok&release={'x' * 251}", 400, "release"),
         ("?status=ok&monitor_config=7", 400, "monitor_config"),
         ("?status=ok&check_in_id=7", 400, "check_in_id"),
+        ("?status=ok&check_in_id=0", 400, "check_in_id"),
+        ("?status=ok&check_in_id=-", 400, "check_in_id"),
         (f"?status=ok&sentry_key={'b' * 32}", 403, "different"),
     ],
 )
@@ -154,6 +156,27 @@ def test_wrong_field_of_a_posted_check_in_is_named(
     answer = client.post(path, json={"status": "ok"} | fields)
     assert answer.status_code == 400
     assert next(iter(fields)) in answer.headers["X-Sentry-Error"]
+
+
+@pytest.mark.one_database
+@pytest.mark.parametrize(
+    ("name", "number"),
+    [
+        ("checkin_margin", -5),
+        ("max_runtime", "abc"),
+        ("max_runtime", 1.5),
+        ("failure_issue_threshold", 1e30),
+        ("recovery_threshold", True),
+    ],
+)
+def test_wrong_number_of_a_posted_configuration_is_named(
+    app: Flask, client: FlaskClient, name: str, number: object
+) -> None:
+    path, config = f"/api/1/cron/nightly/{key_of(app)}/", CONFIG | {"recovery_threshold": None}
+    answer = client.post(path, json={"status": "ok", "monitor_config": config | {name: number}})
+    assert answer.status_code == 400
+    assert f"monitor_config.{name}: a whole number" in answer.headers["X-Sentry-Error"]
+    assert client.post(path, json={"status": "ok", "monitor_config": config}).status_code == 200
 
 
 @pytest.mark.one_database
@@ -405,6 +428,19 @@ def test_slug_that_is_too_long_is_refused_never_cut(
     path = f"/deliveries/{delivery['id']}"
     assert "of no monitor here" in client.get(f"/api{path}").text
     assert "of no monitor here" in admin_client.get(f"/admin{path}").text
+
+
+@pytest.mark.one_database
+def test_slug_is_read_before_its_length_is_checked(
+    client: FlaskClient, admin_client: FlaskClient
+) -> None:
+    names = {"project_id": 1, "slug": f"a{' ' * 250}b"}
+    assert client.post("/api/monitors", json=names).json["slug"] == "a-b"
+    form = {"project": 1, "slug": f"c{' ' * 250}d", "timezone": "UTC"}
+    form |= {"csrf_token": csrf_token(admin_client, "/admin/account"), "checkin_margin": 1}
+    form |= {"max_runtime": 30, "failure_issue_threshold": 1, "recovery_threshold": 1}
+    answer = admin_client.post("/admin/monitors/new", data=form)
+    assert (answer.status_code, answer.headers["Location"]) == (303, "/admin/monitors/1/c-d")
 
 
 @pytest.mark.one_database
