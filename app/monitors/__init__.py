@@ -4,6 +4,7 @@
     time passes ── evaluation.py ─────────────┴─ machine.py ── runs and states ── queries.py
 
 schedule.py   crontab or interval: when a run is expected
+wall_clock.py the next run of a crontab where the clock changes
 settings.py   what a monitor expects, from a program or from a person
 check_in.py   reads check-ins of envelopes           machine.py    decides, without a store
 recording.py  applies check-ins                      rate.py       counts runs beyond the rate
