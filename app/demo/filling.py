@@ -13,9 +13,9 @@ from sqlalchemy import Connection, bindparam, func, select, update
 
 from app.accounts.tables import users
 from app.delivery.destinations import Destinations
-from app.demo.monitors import add_monitors
+from app.demo.monitors import ERROR_OF_RUN, add_monitors
 from app.demo.payloads import payload_of
-from app.demo.plan import PREFIX, PROJECTS, Occurrence, Plan, moment_of
+from app.demo.plan import DAYS, PREFIX, PROJECTS, Occurrence, Plan, moment_of
 from app.demo.signals import TRACED, envelopes_around
 from app.events.states import EnvelopeState
 from app.events.tables import envelopes, events
@@ -94,7 +94,7 @@ def make_demo(intake: Intake, plan: Plan, progress: Progress = lambda count: Non
     store, now = intake.store, utc_now()
     ids = _make_projects(store, plan)
     remembered = Remembered()
-    planned = list(plan.occurrences())
+    planned, of_run = _with_error_of_run(plan)
     for occurrences in in_batches(planned, BATCH_SIZE):
         batch = [_prepared(intake, ids, one, moment_of(one, now)) for one in occurrences]
         _store(store, batch, remembered)
@@ -102,12 +102,24 @@ def make_demo(intake: Intake, plan: Plan, progress: Progress = lambda count: Non
     for occurrences in in_batches(planned[-(len(planned) // TRACED) :], BATCH_SIZE):
         around = [_around(intake, ids, one, moment_of(one, now)) for one in occurrences]
         _store(store, list(chain.from_iterable(around)), remembered)
-    newest = [one for one in planned if one.bug.project == 0][-1:]
-    traces = [payload_of(one, moment_of(one, now))["contexts"]["trace"] for one in newest]
+    traces = [payload_of(one, moment_of(one, now))["contexts"]["trace"] for one in of_run]
     with store.write() as conn:
         add_monitors(conn, ids, next((trace["trace_id"] for trace in traces), None), now)
     _decide(store, list(ids.values()), plan.seed)
     _lose(store, list(ids.values()), now)
+
+
+def _with_error_of_run(plan: Plan) -> tuple[list[Occurrence], list[Occurrence]]:
+    """Return all occurrences, the oldest first, and the one that the job that fails now sent."""
+    planned = list(plan.occurrences())
+    of_run = [
+        replace(one, day=DAYS - ERROR_OF_RUN / timedelta(days=1))
+        for one in planned
+        if one.bug.project == 0
+    ][-1:]
+    numbers = {one.number for one in of_run}
+    others = [one for one in planned if one.number not in numbers]
+    return sorted(others + of_run, key=lambda one: one.day), of_run
 
 
 def remove_demo(

@@ -68,6 +68,8 @@ JOBS = (
     Job(0, "clear-carts", (6, "hour"), 50 * HOUR, 25, 40 * timedelta(seconds=1)),
 )
 PAUSED, WAITING = "clear-carts", "rotate-keys"
+# How long ago the error of the newest run of import-orders happened.
+ERROR_OF_RUN = 3.5 * MINUTE
 
 
 def add_monitors(
