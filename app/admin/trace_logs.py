@@ -40,6 +40,7 @@ def logs_of(conn: Connection, trace: Trace, span_id: str | None) -> LogsOfTrace:
     """Return the logs of a trace, with the lines of a span if one is given."""
     by_span = count_by_span(conn, trace.trace_id)
     lines: list[Line] = []
-    if span_id in by_span if span_id else by_span and not trace.spans:
+    has_lines = span_id in by_span if span_id is not None else not trace.spans
+    if has_lines:
         lines = newest_lines(conn, trace.trace_id, span_id, SHOWN)
     return LogsOfTrace(by_span, shown_lines(lines, {"period": "all"}, MAX_BYTES))
