@@ -40,7 +40,7 @@ class LevelBars(NamedTuple):
 class StepMark(NamedTuple):
     """One step: where it begins, in units, its numbers, and the address of its lines.
 
-    :param address: empty if there is none.
+    :param address: empty if the step has no lines.
     """
 
     x: int

@@ -24,8 +24,8 @@ def lines_of(monitor: Monitor) -> str:
 def python_lines(slug: str, given: dict[str, Any] = EXAMPLE) -> str:
     """Return lines for Python.
 
-    :param given: fields of ``monitor_config``. Without a schedule there is none: a program that
-        sends one has to send a schedule with it.
+    :param given: fields of ``monitor_config``. It is left out if there is no schedule, as a program
+        that sends it has to send a schedule, too.
     """
     lines = [f"    monitor_slug={json.dumps(slug)},"]
     if schedule := given["schedule"]:
